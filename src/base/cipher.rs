@@ -1,0 +1,219 @@
+//! The symmetric ciphers of WeChat's protocols, and the sealing of fields at rest.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::cipher::{
+    AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext,
+    PaddedBlockDecryptingKey, UnboundCipherKey,
+};
+use aws_lc_rs::iv::FixedLength;
+use zeroize::Zeroize;
+
+use super::{Secret, hash, secret};
+
+/// What does not open: wrong key, wrong length, altered text. It never says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text does not open with this key")]
+pub struct CannotOpen;
+
+/// Opens AES-256-GCM: `sealed` is the ciphertext followed by its 16-byte tag.
+///
+/// Source: 微信支付 APIv3 · 如何解密回调报文和平台证书.
+///
+/// # Errors
+/// [`CannotOpen`] when the key is not 32 bytes, the nonce not 12, or the tag does not match.
+pub fn gcm_open(
+    key: &[u8],
+    nonce: &[u8],
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Vec<u8>, CannotOpen> {
+    let key = gcm_key(key)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
+    let mut text = sealed.to_vec();
+    let plain = key
+        .open_in_place(nonce, Aad::from(aad), &mut text)
+        .map_err(|_| CannotOpen)?;
+    Ok(plain.to_vec())
+}
+
+/// Seals with AES-256-GCM: the ciphertext followed by its 16-byte tag.
+///
+/// # Errors
+/// [`CannotOpen`] when the key is not 32 bytes or the nonce not 12.
+pub fn gcm_seal(key: &[u8], nonce: &[u8], aad: &[u8], text: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+    let key = gcm_key(key)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
+    let mut sealed = text.to_vec();
+    key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut sealed)
+        .map_err(|_| CannotOpen)?;
+    Ok(sealed)
+}
+
+fn gcm_key(key: &[u8]) -> Result<LessSafeKey, CannotOpen> {
+    UnboundKey::new(&AES_256_GCM, key)
+        .map(LessSafeKey::new)
+        .map_err(|_| CannotOpen)
+}
+
+/// Opens AES-128-CBC with PKCS#7 padding. Source: 小程序 · 开放数据校验与解密.
+///
+/// # Errors
+/// [`CannotOpen`] when key or iv are not 16 bytes, or the padding is not PKCS#7.
+pub fn cbc128_open(key: &[u8], iv: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+    let key = UnboundCipherKey::new(&AES_128, key).map_err(|_| CannotOpen)?;
+    let key = PaddedBlockDecryptingKey::cbc_pkcs7(key).map_err(|_| CannotOpen)?;
+    let context = DecryptionContext::Iv128(FixedLength::from(sixteen(iv)?));
+    let mut text = sealed.to_vec();
+    Ok(key
+        .decrypt(&mut text, context)
+        .map_err(|_| CannotOpen)?
+        .to_vec())
+}
+
+/// Opens AES-256-CBC and leaves the padding to the caller. Source: 小程序 · 消息推送.
+///
+/// # Errors
+/// [`CannotOpen`] when the key is not 32 bytes, the iv not 16, or the text not whole blocks.
+pub fn cbc256_open_unpadded(key: &[u8], iv: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+    let key = UnboundCipherKey::new(&AES_256, key).map_err(|_| CannotOpen)?;
+    let key = DecryptingKey::cbc(key).map_err(|_| CannotOpen)?;
+    let context = DecryptionContext::Iv128(FixedLength::from(sixteen(iv)?));
+    let mut text = sealed.to_vec();
+    Ok(key
+        .decrypt(&mut text, context)
+        .map_err(|_| CannotOpen)?
+        .to_vec())
+}
+
+/// Seals whole blocks with AES-256-CBC, the caller having padded them.
+///
+/// # Errors
+/// [`CannotOpen`] when the key is not 32 bytes, the iv not 16, or the text not whole blocks.
+pub fn cbc256_seal_unpadded(key: &[u8], iv: &[u8], text: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+    let key = UnboundCipherKey::new(&AES_256, key).map_err(|_| CannotOpen)?;
+    let key = EncryptingKey::cbc(key).map_err(|_| CannotOpen)?;
+    let context = EncryptionContext::Iv128(FixedLength::from(sixteen(iv)?));
+    let mut sealed = text.to_vec();
+    key.less_safe_encrypt(&mut sealed, context)
+        .map_err(|_| CannotOpen)?;
+    Ok(sealed)
+}
+
+/// Opens AES-256-ECB with PKCS#7 padding. Source: 微信支付 APIv2 · 退款结果通知 (`req_info`).
+///
+/// # Errors
+/// [`CannotOpen`] when the key is not 32 bytes or the padding is not PKCS#7.
+pub fn ecb256_open(key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+    let key = UnboundCipherKey::new(&AES_256, key).map_err(|_| CannotOpen)?;
+    let key = PaddedBlockDecryptingKey::ecb_pkcs7(key).map_err(|_| CannotOpen)?;
+    let mut text = sealed.to_vec();
+    Ok(key
+        .decrypt(&mut text, DecryptionContext::None)
+        .map_err(|_| CannotOpen)?
+        .to_vec())
+}
+
+fn sixteen(iv: &[u8]) -> Result<[u8; 16], CannotOpen> {
+    iv.try_into().map_err(|_| CannotOpen)
+}
+
+/// The key that seals phones and session keys at rest (`[store] field_key`, 32 bytes).
+#[derive(Clone, Debug)]
+pub struct FieldKey(Secret<[u8; 32]>);
+
+/// The layout of a sealed field: this byte, 4 bytes of key id, 12 of nonce, ciphertext and tag.
+const SEALED_V1: u8 = 1;
+
+impl FieldKey {
+    /// The key made of these 32 bytes.
+    pub fn new(mut bytes: [u8; 32]) -> Self {
+        let key = Self(Secret::new(bytes));
+        bytes.zeroize();
+        key
+    }
+
+    /// Four bytes that name this key without telling it; sealed fields carry them.
+    pub fn id(&self) -> [u8; 4] {
+        let tag = hash::hmac_sha256(self.0.reveal(), b"zhanggui field key id");
+        [tag[0], tag[1], tag[2], tag[3]]
+    }
+
+    /// Seals `text` under a fresh nonce. `place` binds the result to the record it is kept in.
+    pub fn seal(&self, place: &[u8], text: &[u8]) -> Vec<u8> {
+        let nonce: [u8; 12] = secret::random();
+        let body =
+            gcm_seal(self.0.reveal(), &nonce, place, text).expect("32-byte key, 12-byte nonce");
+        [&[SEALED_V1][..], &self.id(), &nonce, &body].concat()
+    }
+
+    /// Opens what [`FieldKey::seal`] made for the same `place`.
+    ///
+    /// # Errors
+    /// [`CannotOpen`] when it was sealed by another key, for another place, or was altered.
+    pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+        let (head, body) = sealed.split_at_checked(17).ok_or(CannotOpen)?;
+        if head[0] != SEALED_V1 || head[1..5] != self.id() {
+            return Err(CannotOpen);
+        }
+        gcm_open(self.0.reveal(), &head[5..], place, body)
+    }
+
+    /// A keyed digest of `text`, by which it can be searched without being kept.
+    pub fn index(&self, text: &[u8]) -> [u8; 16] {
+        let key = hash::hmac_sha256(self.0.reveal(), b"zhanggui field key index");
+        let tag = hash::hmac_sha256(&key, text);
+        let mut short = [0; 16];
+        short.copy_from_slice(&tag[..16]);
+        short
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_field_opens_only_with_its_key_and_in_its_place() {
+        let key = FieldKey::new([7; 32]);
+        let sealed = key.seal(b"user 1", b"13800000000");
+        assert_eq!(
+            key.open(b"user 1", &sealed).as_deref(),
+            Ok(&b"13800000000"[..])
+        );
+        assert_eq!(key.open(b"user 2", &sealed), Err(CannotOpen));
+        assert_eq!(
+            FieldKey::new([8; 32]).open(b"user 1", &sealed),
+            Err(CannotOpen)
+        );
+        for at in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            altered[at] ^= 1;
+            assert_eq!(key.open(b"user 1", &altered), Err(CannotOpen), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn keys_and_ivs_of_wrong_length_are_refused_without_panic() {
+        assert_eq!(gcm_open(&[0; 31], &[0; 12], b"", &[0; 32]), Err(CannotOpen));
+        assert_eq!(gcm_open(&[0; 32], &[0; 11], b"", &[0; 32]), Err(CannotOpen));
+        assert_eq!(gcm_open(&[0; 32], &[0; 12], b"", &[0; 3]), Err(CannotOpen));
+        assert_eq!(cbc128_open(&[0; 15], &[0; 16], &[0; 16]), Err(CannotOpen));
+        assert_eq!(cbc128_open(&[0; 16], &[0; 15], &[0; 16]), Err(CannotOpen));
+        assert_eq!(cbc128_open(&[0; 16], &[0; 16], &[0; 15]), Err(CannotOpen));
+        assert_eq!(cbc128_open(&[0; 16], &[0; 16], &[]), Err(CannotOpen));
+        assert_eq!(ecb256_open(&[0; 32], &[0; 17]), Err(CannotOpen));
+        assert_eq!(
+            cbc256_open_unpadded(&[0; 32], &[0; 16], &[0; 17]),
+            Err(CannotOpen)
+        );
+    }
+
+    #[test]
+    fn unpadded_blocks_come_back() {
+        let sealed = cbc256_seal_unpadded(&[1; 32], &[2; 16], &[3; 64]).expect("whole blocks");
+        assert_eq!(
+            cbc256_open_unpadded(&[1; 32], &[2; 16], &sealed),
+            Ok(vec![3; 64])
+        );
+    }
+}

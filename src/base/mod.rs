@@ -1,0 +1,19 @@
+//! Floor 0: the words every other floor speaks: fen, seconds, ids, secrets, ciphers, flat XML.
+//!
+//! Nothing here knows a business rule. The clock is read only in [`time`], the random source only
+//! in [`secret`].
+
+pub mod cipher;
+pub mod hash;
+pub mod id;
+pub mod money;
+pub mod rsa;
+pub mod secret;
+pub mod time;
+pub mod xml;
+
+pub use id::{AppId, GoodsId, MchId, OpenId, OrderNo, OutTradeNo, PrepayId, RefundNo};
+pub use id::{TransactionId, Uid};
+pub use money::Fen;
+pub use secret::Secret;
+pub use time::{Clock, Timestamp};

@@ -1,0 +1,193 @@
+//! Time as whole seconds, printed in Beijing's offset; and the one place that reads the clock.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::{Deserialize, Serialize};
+
+/// A moment: seconds since 1970-01-01T00:00:00Z.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+/// The offset of Beijing time, in which the contract and WeChat write times.
+const BEIJING: Offset = Offset::constant(8);
+
+impl Timestamp {
+    /// The moment `seconds` after 1970-01-01T00:00:00Z, held within years 1970..=9999.
+    pub fn from_unix(seconds: i64) -> Self {
+        Self(seconds.clamp(0, 253_402_200_000))
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// The moment `span` later (whole seconds), never past the year 9999.
+    pub fn plus(self, span: Duration) -> Self {
+        let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        Self::from_unix(self.0.saturating_add(seconds))
+    }
+
+    /// The moment `span` earlier (whole seconds), never before 1970.
+    pub fn minus(self, span: Duration) -> Self {
+        let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+        Self::from_unix(self.0.saturating_sub(seconds))
+    }
+
+    /// How long `self` is after `earlier`; zero when it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// `2026-01-01T00:00:30+08:00`: the contract's and APIv3's form.
+    pub fn rfc3339(self) -> String {
+        let t = self.beijing();
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+08:00",
+            t.year(),
+            t.month(),
+            t.day(),
+            t.hour(),
+            t.minute(),
+            t.second()
+        )
+    }
+
+    /// `20260101000030`, Beijing time: APIv2's form.
+    pub fn compact(self) -> String {
+        let t = self.beijing();
+        format!(
+            "{:04}{:02}{:02}{:02}{:02}{:02}",
+            t.year(),
+            t.month(),
+            t.day(),
+            t.hour(),
+            t.minute(),
+            t.second()
+        )
+    }
+
+    /// Reads RFC 3339 with any offset; a fraction of a second is dropped.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let at: jiff::Timestamp = text.parse().ok()?;
+        (at.as_second() >= 0).then(|| Self::from_unix(at.as_second()))
+    }
+
+    /// Reads APIv2's `yyyyMMddHHmmss`, Beijing time.
+    pub fn from_compact(text: &str) -> Option<Self> {
+        if text.len() != 14 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let part = |from: usize, to: usize| text[from..to].parse::<i8>().ok();
+        let year = text[..4].parse::<i16>().ok()?;
+        let (month, day) = (part(4, 6)?, part(6, 8)?);
+        let (hour, minute, second) = (part(8, 10)?, part(10, 12)?, part(12, 14)?);
+        let civil = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+        let at = BEIJING.to_timestamp(civil).ok()?;
+        (at.as_second() >= 0).then(|| Self::from_unix(at.as_second()))
+    }
+
+    fn beijing(self) -> DateTime {
+        let at = jiff::Timestamp::from_second(self.0).expect("held within range by from_unix");
+        BEIJING.to_datetime(at)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
+/// The clock of this process. Clones share one offset, so that a demo or a test can move it.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    advanced_s: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// Now, in whole seconds.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.now_ms().div_euclid(1000))
+    }
+
+    /// Now, in milliseconds since 1970-01-01T00:00:00Z: for order numbers and elapsed times.
+    pub fn now_ms(&self) -> i64 {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        ms.saturating_add(self.advanced_s.load(Ordering::Relaxed).saturating_mul(1000))
+    }
+
+    /// Moves this clock and all its clones forward by `seconds` (back when negative).
+    pub fn advance(&self, seconds: i64) {
+        self.advanced_s.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: i64 = 1_767_196_830;
+
+    #[test]
+    fn prints_beijing_time_in_both_forms() {
+        let at = Timestamp::from_unix(BASE);
+        assert_eq!(at.rfc3339(), "2026-01-01T00:00:30+08:00");
+        assert_eq!(at.compact(), "20260101000030");
+    }
+
+    #[test]
+    fn reads_back_what_it_prints_and_other_offsets() {
+        let at = Timestamp::from_unix(BASE);
+        assert_eq!(
+            Timestamp::from_rfc3339("2026-01-01T00:00:30+08:00"),
+            Some(at)
+        );
+        assert_eq!(Timestamp::from_rfc3339("2025-12-31T16:00:30Z"), Some(at));
+        assert_eq!(
+            Timestamp::from_rfc3339("2025-12-31T16:00:30.120Z"),
+            Some(at)
+        );
+        assert_eq!(Timestamp::from_compact("20260101000030"), Some(at));
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_moment() {
+        for text in [
+            "",
+            "2026-01-01",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T00:00:30",
+        ] {
+            assert_eq!(Timestamp::from_rfc3339(text), None, "{text:?}");
+        }
+        for text in ["", "2026010100003", "20261301000030", "2026010100003x"] {
+            assert_eq!(Timestamp::from_compact(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_advanced_clock_moves_its_clones() {
+        let clock = Clock::system();
+        let other = clock.clone();
+        let before = other.now();
+        clock.advance(3600);
+        assert!(other.now().since(before) >= Duration::from_secs(3600));
+    }
+}

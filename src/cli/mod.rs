@@ -1,0 +1,1 @@
+//! Floor 5: arguments, config, wiring, signals, exit codes.
