@@ -14,6 +14,8 @@
 //! Three rules carry the rest: `model` decides and `store` keeps; `sandbox` never imports
 //! `wechat`; an outside crate has one home. `tests/it/tidy.rs` holds the floors.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod base;
 pub mod cli;
 pub mod model;

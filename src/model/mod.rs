@@ -1,1 +1,20 @@
-//! Floor 1: the lives of an order, a payment attempt, a refund. Pure: no clock, no random, no IO.
+//! Floor 1: the lives of an order and a payment attempt; goods and users as they are kept.
+//!
+//! Pure: no clock, no random source, no IO. `now` comes as an argument, what follows from a
+//! decision goes back as [`Effect`]s, which the store carries out in the same transaction.
+
+pub mod attempt;
+pub mod goods;
+pub mod order;
+pub mod price;
+pub mod refusal;
+pub mod timeline;
+pub mod user;
+
+pub use attempt::{Attempt, AttemptState, Payment, Protocol};
+pub use goods::Goods;
+pub use order::{Effect, Order, OrderEvent, OrderStatus};
+pub use price::{Line, LineWanted};
+pub use refusal::Refusal;
+pub use timeline::Entry;
+pub use user::{Address, User};
