@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod http;
+mod people;
+mod program;
+mod purchase;
 mod source;
+mod tap;
 mod tidy;
 mod tidy_imports;
 mod tidy_rules;
+mod world;
