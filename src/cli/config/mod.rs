@@ -1,0 +1,66 @@
+//! `config.toml`: one struct a table, nothing optional that is required, every fault at once.
+//!
+//! [`KEYS`] is the table of all keys. [`load`] reads the file and the environment; [`parse`] is the
+//! same without touching either. What it cannot know (does WeChat answer?) is asked by `check`.
+
+mod build;
+mod fault;
+mod keys;
+mod pay;
+mod read;
+mod rules;
+mod sections;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use fault::{Fault, FaultKind, Faults, Place};
+pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
+pub use sections::{
+    Admin, Config, Limits, Log, Merchant, Order, Pay, PayVersion, Server, Store, Token, V2Keys,
+    V2SignType, V3Keys, Wechat,
+};
+
+/// Reads the file at `path` and `environment`.
+///
+/// # Errors
+/// [`Faults`] with everything that is wrong, also when the file cannot be read.
+pub fn load(
+    path: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Faults> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Faults {
+        file: file.clone(),
+        list: vec![Fault {
+            place: Place::Line(1),
+            key: "文件".to_owned(),
+            kind: FaultKind::File,
+            cause: format!("读不出来（{}）", error.kind()),
+            remedy: "用 zhanggui init 生成一份，或用 --config 指定它在哪里".to_owned(),
+        }],
+    })?;
+    parse(&text, environment).map_err(|list| Faults { file, list })
+}
+
+/// Reads a configuration from `text` and `environment`.
+///
+/// # Errors
+/// Everything that is wrong, by line, then by variable.
+pub fn parse(
+    text: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Vec<Fault>> {
+    let mut settled = settle::settle(text, environment);
+    pay::check(&mut settled);
+    let config = build::config(&settled);
+    match config {
+        Some(config) if settled.faults.is_empty() => Ok(config),
+        _ => {
+            settled.faults.sort_by(|a, b| a.place.cmp(&b.place));
+            Err(settled.faults)
+        }
+    }
+}
