@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod http;
+mod notifications;
+mod notify;
 mod people;
 mod program;
 mod purchase;
@@ -11,4 +13,5 @@ mod tap;
 mod tidy;
 mod tidy_imports;
 mod tidy_rules;
+mod wait;
 mod world;

@@ -12,12 +12,14 @@ use std::thread;
 use crate::http::{Client, Message, Place, read_message};
 
 /// What happens to one message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Fate {
     /// It is kept here and answered 503; the target never sees it.
     Held,
     /// The target gets it, but its answer is lost: the connection closes.
     AnswerLost,
+    /// The target never sees it; this JSON is the answer.
+    Said(String),
 }
 
 /// One request that passed, and its answer where there was one.
@@ -79,6 +81,11 @@ impl Tap {
         state.fates.extend(std::iter::repeat_n(fate, times));
     }
 
+    /// Whatever was still to come passes.
+    pub(crate) fn calm(&self) {
+        self.state.lock().unwrap().fates.clear();
+    }
+
     /// What came so far for targets that begin with `target`.
     pub(crate) fn passed(&self, target: &str) -> Vec<Passed> {
         let state = self.state.lock().unwrap();
@@ -95,8 +102,8 @@ fn relay(stream: TcpStream, target: &Place, state: &Mutex<State>) {
     let mut to = Client::new(target);
     while let Ok(request) = read_message(&mut from) {
         let fate = state.lock().unwrap().fates.pop_front();
-        let answer = match fate {
-            Some(Fate::Held) => None,
+        let answer = match &fate {
+            Some(Fate::Held | Fate::Said(_)) => None,
             Some(Fate::AnswerLost) | None => pass(&mut to, &request).ok(),
         };
         let passed = Passed {
@@ -104,10 +111,10 @@ fn relay(stream: TcpStream, target: &Place, state: &Mutex<State>) {
             answer: answer.clone(),
         };
         state.lock().unwrap().passed.push(passed);
-        let held = b"HTTP/1.1 503 Held\r\ncontent-length: 0\r\n\r\n";
         let sent = match (fate, answer) {
             (Some(Fate::AnswerLost), _) | (None, None) => return,
-            (Some(Fate::Held), _) => from.get_mut().write_all(held),
+            (Some(Fate::Held), _) => from.get_mut().write_all(&made(503, "")),
+            (Some(Fate::Said(body)), _) => from.get_mut().write_all(&made(200, &body)),
             (None, Some(answer)) => from.get_mut().write_all(&answer_bytes(&answer)),
         };
         if sent.is_err() {
@@ -121,6 +128,11 @@ fn pass(to: &mut Client, request: &Message) -> io::Result<Message> {
     let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     let reply = to.send(method, target, &kept_headers(request), &request.body)?;
     Ok(reply.message)
+}
+
+fn made(status: u16, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 {status} Made\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 fn answer_bytes(answer: &Message) -> Vec<u8> {

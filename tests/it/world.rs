@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use toml::{Table, Value as Toml};
 
-use crate::http::{Client, Place};
+use crate::http::{Client, Place, Reply};
+use crate::notify::Notify;
 use crate::people::{Buyer, Merchant, Wechat};
 use crate::program::{Program, Said, run};
 use crate::tap::Tap;
@@ -181,6 +182,36 @@ impl World {
         json!({ "orders": whole, "goods": merchant.all_goods() })
     }
 
+    /// The same without the timelines: an alarm may be noted there, and changes nothing.
+    pub(crate) fn state(&self) -> Value {
+        let mut all = self.everything();
+        for order in all["orders"].as_array_mut().unwrap() {
+            order.as_object_mut().unwrap().remove("events");
+        }
+        all
+    }
+
+    /// Delivers a message to the notify address as it is.
+    pub(crate) fn deliver(&self, message: &Notify) -> Reply {
+        let headers: Vec<(&str, &str)> = message
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let mut client = Client::new(&self.place);
+        client
+            .send("POST", "/wx/pay/notify", &headers, &message.body)
+            .unwrap()
+    }
+
+    /// A text of the config, as `("wechat.pay", "v2_key")`.
+    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<String> {
+        let table = section.split('.').try_fold(&self.config, |table, name| {
+            table.get(name).and_then(Toml::as_table)
+        });
+        table?.get(key)?.as_str().map(str::to_owned)
+    }
+
     /// Strings that no log may hold.
     fn secrets(&self) -> Vec<String> {
         let places = [
@@ -190,12 +221,7 @@ impl World {
             ("wechat.pay", "v2_key"),
             ("wechat.pay", "v3_key"),
         ];
-        let read = |(section, key): (&str, &str)| {
-            let table = section.split('.').try_fold(&self.config, |table, name| {
-                table.get(name).and_then(Toml::as_table)
-            });
-            table?.get(key)?.as_str().map(str::to_owned)
-        };
+        let read = |(section, key)| self.setting(section, key);
         let mut secrets: Vec<String> = places.into_iter().filter_map(read).collect();
         assert_eq!(
             secrets.len(),
