@@ -62,7 +62,8 @@ where
 }
 
 impl<S> Route<S> {
-    pub(super) fn pattern(&self) -> &'static str {
+    /// The path pattern, such as `/api/v1/orders/{order_no}`.
+    pub fn pattern(&self) -> &'static str {
         self.pattern
     }
 
