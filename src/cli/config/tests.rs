@@ -446,10 +446,7 @@ fn the_example_names_exactly_the_keys_and_their_defaults() {
     let example = format!("{:?}", of(&filled).unwrap());
     let defaults = format!("{:?}", of(&least()).unwrap());
     let shop = "public_url: \"https://shop.example.com\"";
-    assert_eq!(
-        example.replace(shop, "public_url: \"\""),
-        defaults.replace("\"wx1\"", "\"wx1\"")
-    );
+    assert_eq!(example.replace(shop, "public_url: \"\""), defaults);
 }
 
 fn collect(section: &str, table: &toml::Table, named: &mut BTreeSet<(String, String)>) {
