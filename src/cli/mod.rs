@@ -5,4 +5,5 @@ pub mod check;
 pub mod config;
 pub mod exit;
 pub mod init;
+pub mod log;
 pub mod term;
