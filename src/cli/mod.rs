@@ -6,4 +6,6 @@ pub mod config;
 pub mod exit;
 pub mod init;
 pub mod log;
+pub mod socket;
+pub mod tempdir;
 pub mod term;

@@ -5,6 +5,8 @@
 
 mod build;
 mod fault;
+#[cfg(test)]
+mod fault_table;
 mod keys;
 mod pay;
 mod read;
