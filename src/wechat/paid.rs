@@ -103,63 +103,45 @@ mod tests {
 
     #[test]
     fn each_difference_from_the_attempt_is_named() {
-        let (appid, mchid): (AppId, MchId) = (
-            "wx8888888888888888".parse().unwrap(),
-            "1900000109".parse().unwrap(),
-        );
-        let other: AppId = "wx1".parse().unwrap();
-        let strangers: MchId = "1".parse().unwrap();
         let fields = vectors::fields(&vectors::v2("xml_parse")[0]["expected"]);
         let key = Secret::from("0123456789abcdefghijklmnopqrstuv");
         let notice = v2::notify::read_paid(&fields, &key, SignType::Md5, [0; 32]).unwrap();
+        let (other, strangers) = ("wx1".parse().unwrap(), "1".parse().unwrap());
         let ours = Expected {
             protocol: Protocol::V2Md5,
-            appid: &appid,
-            mchid: &mchid,
+            appid: &"wx8888888888888888".parse().unwrap(),
+            mchid: &"1900000109".parse().unwrap(),
             out_trade_no: "T20260101000001",
             amount: Fen::new(888),
         };
+        let expecting = |change: fn(&mut Expected<'_>)| {
+            let mut changed = ours;
+            change(&mut changed);
+            notice.check(&changed)
+        };
         assert_eq!(notice.check(&ours), Ok(()));
-        let table = [
-            (
-                Expected {
-                    protocol: Protocol::V3,
-                    ..ours
-                },
-                Mismatch::Protocol,
-            ),
-            (
-                Expected {
-                    appid: &other,
-                    ..ours
-                },
-                Mismatch::AppId,
-            ),
-            (
-                Expected {
-                    mchid: &strangers,
-                    ..ours
-                },
-                Mismatch::MchId,
-            ),
-            (
-                Expected {
-                    out_trade_no: "T",
-                    ..ours
-                },
-                Mismatch::OutTradeNo,
-            ),
-            (
-                Expected {
-                    amount: Fen::new(889),
-                    ..ours
-                },
-                Mismatch::Amount,
-            ),
-        ];
-        for (expected, mismatch) in table {
-            assert_eq!(notice.check(&expected), Err(mismatch));
-        }
+        assert_eq!(
+            expecting(|e| e.protocol = Protocol::V3),
+            Err(Mismatch::Protocol)
+        );
+        assert_eq!(
+            expecting(|e| e.out_trade_no = "T"),
+            Err(Mismatch::OutTradeNo)
+        );
+        assert_eq!(
+            expecting(|e| e.amount = Fen::new(889)),
+            Err(Mismatch::Amount)
+        );
+        let elsewhere = Expected {
+            appid: &other,
+            ..ours
+        };
+        assert_eq!(notice.check(&elsewhere), Err(Mismatch::AppId));
+        let elsewhere = Expected {
+            mchid: &strangers,
+            ..ours
+        };
+        assert_eq!(notice.check(&elsewhere), Err(Mismatch::MchId));
         let foreign = PaidNotice {
             currency: "USD".to_owned(),
             ..notice
