@@ -3,14 +3,39 @@
 //! The store keeps; it does not decide. Callers send closures over [`Tx`] and [`View`]; they never
 //! see the journal or sled.
 
+mod command;
+mod disk;
 mod error;
+mod format;
 mod frame;
 mod front;
+mod health;
+mod journal;
 mod memory;
+mod open;
+mod open_error;
+#[cfg(test)]
+mod open_tests;
+mod phase;
+#[cfg(test)]
+mod power_cut;
 mod read;
+mod rebuild;
+mod recover;
+mod seal;
+mod segment;
+#[cfg(test)]
+mod sim_disk;
 mod tx;
+mod working_set;
+mod writer;
 
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
+pub use open_error::OpenError;
+pub use phase::Phase;
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
+pub use rebuild::Progress;
+pub use recover::JournalFault;
 pub use tx::Tx;
