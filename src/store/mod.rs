@@ -4,6 +4,8 @@
 //! see the journal or sled.
 
 mod command;
+#[cfg(test)]
+mod copy_tests;
 mod disk;
 mod error;
 mod format;
@@ -26,9 +28,13 @@ mod seal;
 mod segment;
 #[cfg(test)]
 mod sim_disk;
+#[cfg(test)]
+mod test_home;
 mod tx;
 mod working_set;
 mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
