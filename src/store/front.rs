@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::command::{Closure, Ran};
+use super::command::{Closure, Ran, Reply};
 use super::memory::MemoryEngine;
 use super::open::{OpenReport, Opened, StoreConfig, open};
 use super::open_error::OpenError;
@@ -115,17 +115,21 @@ impl Store {
         };
         let (closure, answer) = Closure::new(f);
         on_disk.send(Message::Write(Box::new(closure)))?;
-        match answer.await {
-            Ok(Ran::Returned(result)) => result,
-            Ok(Ran::Panicked(panic)) => resume_unwind(panic),
-            Err(_) => Err(StoreError::Unknown.into()),
+        let Ok(Reply { ran, rest }) = answer.await else {
+            return Err(StoreError::Unknown.into());
+        };
+        drop(rest);
+        match ran {
+            Ran::Returned(result) => result,
+            Ran::Panicked(panic) => resume_unwind(panic),
         }
     }
 
     /// Runs `f` over what is on disk now.
     ///
-    /// It runs at once, on the caller's thread: a hot read takes microseconds, less than handing
-    /// it to another thread and back would.
+    /// It runs at once, on the caller's thread: a get takes about 5 µs and a list of 20 about 10 µs
+    /// when hot, less than handing it to a blocking thread and back. A read can wait for a group
+    /// that is being applied, some milliseconds at most; so could one on any other thread.
     ///
     /// # Errors
     /// What `f` returned; or [`StoreError::Unavailable`] when the store is closed or has failed.

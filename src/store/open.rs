@@ -303,9 +303,12 @@ impl<'o> Opening<'o> {
         health: &Arc<Health>,
     ) -> Result<(SledSet, WorkingSet), OpenError> {
         let config = self.config;
+        let commit = content.commit;
         let keys = rebuild(&config.data_dir, config.cache_bytes, content, self.progress)
             .map_err(|why| Self::failed(health, why))?;
         let set = self.open_set(health)?;
+        set.apply(std::iter::empty(), Some(commit))
+            .map_err(|why| Self::failed(health, why))?;
         remove_rebuild_mark(&config.data_dir).map_err(|why| Self::failed(health, why))?;
         Ok((set, WorkingSet::Rebuilt { keys }))
     }

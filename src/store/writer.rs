@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::command::Command;
+use super::command::{Command, Rest};
 use super::format::Mark;
 use super::front::CacheChange;
 use super::health::Health;
@@ -190,9 +190,7 @@ impl Writer {
         self.shared
             .cache_applied
             .fetch_add(applied, Ordering::Release);
-        for command in group.commands.drain(..) {
-            command.answer();
-        }
+        Rest::answer_all(std::mem::take(&mut group.commands));
         Ok(())
     }
 
