@@ -7,15 +7,41 @@ mod answers;
 mod audit;
 mod codec;
 mod counters;
+mod command;
+#[cfg(test)]
+mod copy_tests;
+mod disk;
 mod error;
+mod format;
 mod frame;
 mod front;
 mod keys;
+mod health;
+mod journal;
 mod memory;
+mod open;
+mod open_error;
+#[cfg(test)]
+mod open_tests;
+mod phase;
+#[cfg(test)]
+mod power_cut;
 mod read;
 mod records;
 mod token_map;
+mod rebuild;
+mod recover;
+mod seal;
+mod segment;
+#[cfg(test)]
+mod sim_disk;
+#[cfg(test)]
+mod test_home;
 mod tx;
+mod working_set;
+mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 pub mod attempts;
 pub mod due;
@@ -32,5 +58,10 @@ pub use answers::{Failure, Page, PageWanted};
 pub use audit::audit_indexes;
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
+pub use open_error::OpenError;
+pub use phase::Phase;
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
+pub use rebuild::Progress;
+pub use recover::JournalFault;
 pub use tx::Tx;
