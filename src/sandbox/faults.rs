@@ -110,20 +110,41 @@ mod tests {
         let asked = serde_json::from_str(r#"{"notify":"drop","upstream":"http_500","times":2}"#);
         let mut pending = Pending::new(asked.expect("the contract's names"));
         let notifies = [(); 3].map(|()| pending.next_notify());
-        assert_eq!(notifies, [NotifyFault::Drop, NotifyFault::Drop, NotifyFault::Normal]);
+        assert_eq!(
+            notifies,
+            [NotifyFault::Drop, NotifyFault::Drop, NotifyFault::Normal]
+        );
         let answers = [(); 3].map(|()| pending.next_answer());
-        let wanted = [UpstreamFault::Http500, UpstreamFault::Http500, UpstreamFault::Normal];
+        let wanted = [
+            UpstreamFault::Http500,
+            UpstreamFault::Http500,
+            UpstreamFault::Normal,
+        ];
         assert_eq!(answers, wanted);
     }
 
     #[test]
     fn every_name_of_the_contract_is_a_fault_and_no_other() {
-        let notify = ["normal", "drop", "duplicate", "delay", "bad_sign", "wrong_amount"];
+        let notify = [
+            "normal",
+            "drop",
+            "duplicate",
+            "delay",
+            "bad_sign",
+            "wrong_amount",
+        ];
         for name in notify.into_iter().chain(["wrong_appid"]) {
             let body = format!("{{\"notify\":\"{name}\"}}");
             assert!(serde_json::from_str::<Faults>(&body).is_ok(), "{name}");
         }
-        for name in ["normal", "timeout", "http_500", "system_error", "bad_sign", "slow"] {
+        for name in [
+            "normal",
+            "timeout",
+            "http_500",
+            "system_error",
+            "bad_sign",
+            "slow",
+        ] {
             let body = format!("{{\"upstream\":\"{name}\"}}");
             assert!(serde_json::from_str::<Faults>(&body).is_ok(), "{name}");
         }

@@ -37,7 +37,10 @@ const BLOCKED: Errcode = err(40226, "code blocked");
 const MISSING_APPID: Errcode = err(41002, "appid missing");
 const MISSING_SECRET: Errcode = err(41004, "appsecret missing");
 const MISSING_CODE: Errcode = err(41008, "missing code");
-const TOO_OFTEN: Errcode = err(45011, "api minute-quota reach limit, must slower, retry next minute");
+const TOO_OFTEN: Errcode = err(
+    45011,
+    "api minute-quota reach limit, must slower, retry next minute",
+);
 
 /// The errcodes with which a code can be made to fail on purpose.
 pub(super) fn planned(errcode: i64) -> Option<Errcode> {

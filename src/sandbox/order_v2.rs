@@ -161,7 +161,10 @@ pub(super) fn order(
         openid,
         total: Fen::from_digits(fields.text("total_fee")).expect("fits its shape"),
         notify_url: fields.text("notify_url").to_owned(),
-        attach: fields.get("attach").filter(|a| !a.is_empty()).map(str::to_owned),
+        attach: fields
+            .get("attach")
+            .filter(|a| !a.is_empty())
+            .map(str::to_owned),
         pays_until: Timestamp::from_compact(fields.text("time_expire")),
         fingerprint: sign_v2::fingerprint(fields),
     })
@@ -201,11 +204,11 @@ pub(super) fn not_opened(why: NotOpened, sign_type: SignType) -> Refused {
 }
 
 /// WeChat is busy: the same request again is right. Signed like any answer to a proved request.
-pub(super) fn busy(proved: Option<SignType>) -> Refused {
+pub(super) fn busy(sign_type: SignType) -> Refused {
     Refused {
         code: "SYSTEMERROR",
         message: "系统错误，请用相同参数重新调用".to_owned(),
-        proved,
+        proved: Some(sign_type),
     }
 }
 

@@ -173,7 +173,11 @@ pub(super) fn order(
     })?;
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
     if text("/mchid") != Some(credentials.mchid.as_str()) {
-        return Err(bad_param("/mchid", "与Authorization中的商户号不一致", "body"));
+        return Err(bad_param(
+            "/mchid",
+            "与Authorization中的商户号不一致",
+            "body",
+        ));
     }
     if text("/appid") != Some(credentials.appid.as_str()) {
         let message = "商户号与appid不匹配";
@@ -183,7 +187,12 @@ pub(super) fn order(
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| bad_param("/payer/openid", "格式错误", "body"))?;
     if knows(&openid) == Known::No {
-        return Err(refused(500, "OPENID_MISMATCH", "openid和appid不匹配", 268_435_461));
+        return Err(refused(
+            500,
+            "OPENID_MISMATCH",
+            "openid和appid不匹配",
+            268_435_461,
+        ));
     }
     let total = body.pointer("/amount/total").and_then(Value::as_u64);
     Ok(Wanted {
@@ -222,5 +231,10 @@ pub(super) fn not_opened(why: NotOpened) -> Refused {
 
 /// WeChat is busy: the same request again is right.
 pub(super) fn busy() -> Refused {
-    refused(500, "SYSTEM_ERROR", "系统异常，请用相同参数重新调用", 268_435_462)
+    refused(
+        500,
+        "SYSTEM_ERROR",
+        "系统异常，请用相同参数重新调用",
+        268_435_462,
+    )
 }

@@ -61,7 +61,11 @@ impl<'a> PayParams<'a> {
         let plain = self.nonce_str.bytes().all(|b| b.is_ascii_alphanumeric());
         if !plain || !(1..=32).contains(&self.nonce_str.len()) {
             let english = "nonceStr must be 1 to 32 letters or digits";
-            return Err(wrong("nonceStr", "nonceStr 应为 1 到 32 位字母或数字", english));
+            return Err(wrong(
+                "nonceStr",
+                "nonceStr 应为 1 到 32 位字母或数字",
+                english,
+            ));
         }
         match self.package.strip_prefix("prepay_id=") {
             Some("") => {
@@ -131,11 +135,17 @@ fn extra_field(name: &str) -> Wrong {
 
 fn text<'a>(object: &'a Map<String, Value>, name: &str) -> Result<&'a str, Wrong> {
     match object.get(name) {
-        Some(Value::String(text)) if text.is_empty() => {
-            Err(wrong(name, &format!("{name} 为空"), &format!("{name} is empty")))
-        }
+        Some(Value::String(text)) if text.is_empty() => Err(wrong(
+            name,
+            &format!("{name} 为空"),
+            &format!("{name} is empty"),
+        )),
         Some(Value::String(text)) => Ok(text),
-        None => Err(wrong(name, &format!("缺少 {name}"), &format!("{name} is missing"))),
+        None => Err(wrong(
+            name,
+            &format!("缺少 {name}"),
+            &format!("{name} is missing"),
+        )),
         Some(_) => {
             let chinese = format!("{name} 必须是字符串");
             Err(wrong(name, &chinese, &format!("{name} must be a string")))
@@ -153,7 +163,11 @@ fn check_time_stamp(text: &str) -> Result<(), Wrong> {
         }
         _ => {
             let english = "timeStamp must be seconds since 1970, 10 digits";
-            Err(wrong("timeStamp", "timeStamp 应为 10 位的秒级时间戳", english))
+            Err(wrong(
+                "timeStamp",
+                "timeStamp 应为 10 位的秒级时间戳",
+                english,
+            ))
         }
     }
 }

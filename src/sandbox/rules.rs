@@ -17,7 +17,9 @@ pub(super) fn is_notify_url(text: &str) -> bool {
     let Some((host, path)) = rest.and_then(|rest| rest.split_once('/')) else {
         return false;
     };
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#<>\"\\".contains(&b));
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"?#<>\"\\".contains(&b));
     plain && !host.is_empty() && !host.contains('@') && !path.is_empty()
 }
 
@@ -58,7 +60,15 @@ mod tests {
         for number in ["A_-|*1", &"9".repeat(32), "20260101000X9G000000000000_2"] {
             assert!(is_out_trade_no(number), "{number}");
         }
-        for number in ["", "12345", &"9".repeat(33), "12345@", "123 456", "１２３４５６", "a.b.c.d"] {
+        for number in [
+            "",
+            "12345",
+            &"9".repeat(33),
+            "12345@",
+            "123 456",
+            "１２３４５６",
+            "a.b.c.d",
+        ] {
             assert!(!is_out_trade_no(number), "{number}");
         }
     }

@@ -160,7 +160,10 @@ fn check_items(items: &[Value], fields: &[Field], at: &str) -> Result<(), Fault>
         let pointer = format!("{at}/{n}");
         match item {
             Value::Object(object) => check_object(object, fields, &pointer)?,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
             | Value::Array(_) => return Err(fault(pointer, "参数类型错误")),
         }
     }

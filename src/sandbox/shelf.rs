@@ -60,9 +60,6 @@ mod tests {
         }
         assert_eq!(shelf.get("a"), None);
         assert_eq!(shelf.get("b"), Some(&2));
-        assert_eq!(
-            shelf.newest_first().copied().collect::<Vec<_>>(),
-            [4, 2]
-        );
+        assert_eq!(shelf.newest_first().copied().collect::<Vec<_>>(), [4, 2]);
     }
 }

@@ -36,9 +36,7 @@ impl SignType {
     pub(super) fn digest(self, string: &str, key: &Secret<String>) -> String {
         match self {
             Self::Md5 => md5_hex_upper(string.as_bytes()),
-            Self::HmacSha256 => {
-                hmac_sha256_hex_upper(key.reveal().as_bytes(), string.as_bytes())
-            }
+            Self::HmacSha256 => hmac_sha256_hex_upper(key.reveal().as_bytes(), string.as_bytes()),
         }
     }
 }

@@ -118,7 +118,10 @@ mod tests {
         let good = "WECHATPAY2-SHA256-RSA2048 serial_no=\"S\",mchid=\"M\",nonce_str=\"N\",\
                     timestamp=\"1767196830\",signature=\"a/b+c==\"";
         let read = Authorization::read(good).expect("whole");
-        assert_eq!((read.mchid, read.serial_no, read.nonce_str), ("M", "S", "N"));
+        assert_eq!(
+            (read.mchid, read.serial_no, read.nonce_str),
+            ("M", "S", "N")
+        );
         assert_eq!(read.signature, "a/b+c==");
         assert_eq!(read.at(), Some(Timestamp::from_unix(1_767_196_830)));
         let bad = [

@@ -98,7 +98,10 @@ pub(super) fn explain_v2(
     if is(&right, other) {
         let (used, said) = (other.name(), sign_type.name());
         let chinese = format!("实际用了 {used} 签名，而 signType 是 {said}");
-        return suspect(&chinese, &format!("signed with {used}, but signType says {said}"));
+        return suspect(
+            &chinese,
+            &format!("signed with {used}, but signType says {said}"),
+        );
     }
     wrong_strings_v2(params, credentials)
         .into_iter()
@@ -112,14 +115,24 @@ fn wrong_strings_v2(params: &PayParams<'_>, credentials: &Credentials) -> Vec<(S
     let mut found = vec![
         (
             right.sorted(),
-            suspect("待签名串末尾缺少 &key=商户密钥", "&key= is missing from the signed string"),
+            suspect(
+                "待签名串末尾缺少 &key=商户密钥",
+                "&key= is missing from the signed string",
+            ),
         ),
         (
             keyed(&right.unsorted(), &credentials.v2_key),
-            suspect("字段没有按 ASCII 排序", "the fields were not sorted by name"),
+            suspect(
+                "字段没有按 ASCII 排序",
+                "the fields were not sorted by name",
+            ),
         ),
     ];
-    let variants = [left_out(&right), renamed(&right), other_values(&right, params, credentials)];
+    let variants = [
+        left_out(&right),
+        renamed(&right),
+        other_values(&right, params, credentials),
+    ];
     let keyed = variants
         .into_iter()
         .flatten()
@@ -154,7 +167,12 @@ fn renamed(right: &Pairs) -> Vec<(Pairs, Wrong)> {
         (right.clone().renamed(from, to), suspect(&chinese, &english))
     };
     let mut found: Vec<_> = WRONG_NAMES.into_iter().map(wrong_name).collect();
-    let lower = [WRONG_NAMES[0], WRONG_NAMES[1], WRONG_NAMES[3], WRONG_NAMES[5]];
+    let lower = [
+        WRONG_NAMES[0],
+        WRONG_NAMES[1],
+        WRONG_NAMES[3],
+        WRONG_NAMES[5],
+    ];
     let all_lower = lower
         .into_iter()
         .fold(right.clone(), |pairs, (from, to)| pairs.renamed(from, to));
@@ -176,20 +194,35 @@ fn other_values(
         (with("package", prepay_id.to_owned()), no_prefix()),
         (
             with("package", format!("prepay_id%3D{prepay_id}")),
-            suspect("package 在签名前被 URL 编码", "package was URL-encoded before signing"),
+            suspect(
+                "package 在签名前被 URL 编码",
+                "package was URL-encoded before signing",
+            ),
         ),
-        (with("timeStamp", format!("{}000", params.time_stamp)), milliseconds()),
+        (
+            with("timeStamp", format!("{}000", params.time_stamp)),
+            milliseconds(),
+        ),
         (
             with("signType", "RSA".to_owned()),
-            suspect("签名时 signType 用了 RSA", "signType was RSA in the signed string"),
+            suspect(
+                "签名时 signType 用了 RSA",
+                "signType was RSA in the signed string",
+            ),
         ),
         (
             with("signType", "MD5".to_owned()),
-            suspect("签名时 signType 用了 MD5", "signType was MD5 in the signed string"),
+            suspect(
+                "签名时 signType 用了 MD5",
+                "signType was MD5 in the signed string",
+            ),
         ),
         (
             with("signType", "HMAC-SHA256".to_owned()),
-            suspect("签名时 signType 用了 HMAC-SHA256", "signType was HMAC-SHA256 when signing"),
+            suspect(
+                "签名时 signType 用了 HMAC-SHA256",
+                "signType was HMAC-SHA256 when signing",
+            ),
         ),
         (with("appId", mchid.to_owned()), wrong_appid()),
         (with("mch_id", mchid.to_owned()), extra("mch_id")),
@@ -207,30 +240,34 @@ fn no_prefix() -> Wrong {
 }
 
 fn milliseconds() -> Wrong {
-    suspect("签名时 timeStamp 用了毫秒", "timeStamp was in milliseconds when signing")
+    suspect(
+        "签名时 timeStamp 用了毫秒",
+        "timeStamp was in milliseconds when signing",
+    )
 }
 
 fn wrong_appid() -> Wrong {
-    suspect("签名时 appId 用了商户号", "the mchid was signed in place of appId")
+    suspect(
+        "签名时 appId 用了商户号",
+        "the mchid was signed in place of appId",
+    )
 }
 
 fn extra(name: &str) -> Wrong {
     let chinese = format!("待签名串多了 {name}");
-    suspect(&chinese, &format!("{name} must not be in the signed string"))
+    suspect(
+        &chinese,
+        &format!("{name} must not be in the signed string"),
+    )
 }
 
-fn wrong_key_v2(
-    params: &PayParams<'_>,
-    credentials: &Credentials,
-    sign_type: SignType,
-) -> Wrong {
+fn wrong_key_v2(params: &PayParams<'_>, credentials: &Credentials, sign_type: SignType) -> Wrong {
     let given = params.pay_sign.to_ascii_uppercase();
     let string = Pairs::right(params, credentials).sorted();
-    let keys = [(&credentials.v3_key, "APIv3 密钥", "APIv3 key"), (
-        &credentials.secret,
-        "AppSecret",
-        "AppSecret",
-    )];
+    let keys = [
+        (&credentials.v3_key, "APIv3 密钥", "APIv3 key"),
+        (&credentials.secret, "AppSecret", "AppSecret"),
+    ];
     for (key, chinese, english) in keys {
         if sign_type.digest(&keyed(&string, key), key) == given {
             let chinese = format!("用了{chinese}签名，应为 APIv2 密钥");
@@ -244,7 +281,10 @@ fn wrong_key_v2(
     };
     if given.len() != hex {
         let (chinese, name) = (format!("paySign 应为 {hex} 位十六进制"), sign_type.name());
-        return suspect(&chinese, &format!("a {name} paySign has {hex} hexadecimal digits"));
+        return suspect(
+            &chinese,
+            &format!("a {name} paySign has {hex} hexadecimal digits"),
+        );
     }
     suspect(
         "paySign 不对：请检查 APIv2 密钥、appId，以及签名后字段是否被改动",
@@ -253,11 +293,7 @@ fn wrong_key_v2(
 }
 
 /// Finds what a wrong v3 `paySign` signed.
-pub(super) fn explain_v3(
-    params: &PayParams<'_>,
-    credentials: &Credentials,
-    keys: &Keys,
-) -> Wrong {
+pub(super) fn explain_v3(params: &PayParams<'_>, credentials: &Credentials, keys: &Keys) -> Wrong {
     let hex = params.pay_sign.bytes().all(|b| b.is_ascii_hexdigit());
     if hex && [32, 64].contains(&params.pay_sign.len()) {
         let english = "paySign is a v2 digest (MD5 or HMAC-SHA256); v3 needs an RSA signature";
@@ -292,27 +328,42 @@ fn wrong_strings_v3(params: &PayParams<'_>, credentials: &Credentials) -> Vec<(V
     vec![
         (
             right[..right.len() - 1].to_vec(),
-            suspect("待签名串最后一行缺少换行符", "the last line of the signed string lacks its LF"),
+            suspect(
+                "待签名串最后一行缺少换行符",
+                "the last line of the signed string lacks its LF",
+            ),
         ),
         (
             crlf.into_bytes(),
-            suspect("换行符用了 CRLF，应为 LF", "lines end in CRLF; they must end in LF"),
+            suspect(
+                "换行符用了 CRLF，应为 LF",
+                "lines end in CRLF; they must end in LF",
+            ),
         ),
         (of(&[appid, time, nonce, prepay_id]), no_prefix()),
         (
             of(&[time, nonce, package]),
-            suspect("待签名串缺少 appId", "appId is missing from the signed string"),
+            suspect(
+                "待签名串缺少 appId",
+                "appId is missing from the signed string",
+            ),
         ),
         (of(&[appid, time, nonce, package, "RSA"]), extra("signType")),
         (of(&[appid, &ms, nonce, package]), milliseconds()),
         (of(&[mchid, time, nonce, package]), wrong_appid()),
         (
             of(&[appid, nonce, time, package]),
-            suspect("timeStamp 与 nonceStr 顺序颠倒", "timeStamp and nonceStr are swapped"),
+            suspect(
+                "timeStamp 与 nonceStr 顺序颠倒",
+                "timeStamp and nonceStr are swapped",
+            ),
         ),
         (
             v2.into_bytes(),
-            suspect("用了 v2 的待签名串", "the v2 string was signed; v3 signs four lines"),
+            suspect(
+                "用了 v2 的待签名串",
+                "the v2 string was signed; v3 signs four lines",
+            ),
         ),
     ]
 }

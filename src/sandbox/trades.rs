@@ -102,6 +102,8 @@ pub(super) struct Payment {
     pub(super) last_status: Option<u16>,
     /// When the merchant first took the notify.
     pub(super) accepted_at: Option<Timestamp>,
+    /// Whether a delay was played on it; it is played once.
+    pub(super) delayed: bool,
 }
 
 /// One order at WeChat.
@@ -128,7 +130,10 @@ impl Trade {
     /// What this trade is at `now`.
     pub(super) fn state_at(&self, now: Timestamp) -> TradeState {
         let lapses_at = self.created_at.plus(ORDER_LIFE);
-        let pays_until = self.order.pays_until.map_or(lapses_at, |at| at.min(lapses_at));
+        let pays_until = self
+            .order
+            .pays_until
+            .map_or(lapses_at, |at| at.min(lapses_at));
         match &self.payment {
             Some(_) => TradeState::Success,
             None if now > pays_until => TradeState::Closed,
@@ -206,6 +211,7 @@ impl Trades {
             deliveries: 0,
             last_status: None,
             accepted_at: None,
+            delayed: false,
         });
         Ok(trade.clone())
     }
