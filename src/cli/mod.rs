@@ -1,1 +1,3 @@
 //! Floor 5: arguments, config, wiring, signals, exit codes.
+
+pub mod log;
