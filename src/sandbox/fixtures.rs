@@ -251,3 +251,29 @@ pub(super) fn verdict_v3(
         Err(refused) => (refused.code, refused.field().to_owned()),
     }
 }
+
+/// `CODE field` of a body that is rightly signed at `at`.
+pub(super) fn verdict_v3_at(trades: &mut Trades, body: &Value, at: Timestamp) -> String {
+    let mut wire = Wire::of_bytes(body.to_string().into_bytes());
+    wire.timestamp = at.unix().to_string();
+    let (code, field) = wire.signed().verdict(trades, at);
+    format!("{code} {field}").trim_end().to_owned()
+}
+
+/// The right v3 body with one value set.
+pub(super) fn v3_with(pointer: &str, value: Value) -> Value {
+    let mut body = order_v3_body();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = body.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    parent.insert(name.to_owned(), value);
+    body
+}
+
+/// The right v3 body with one field taken out.
+pub(super) fn v3_without(pointer: &str) -> Value {
+    let mut body = order_v3_body();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = body.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    assert!(parent.remove(name).is_some(), "{pointer} stands there");
+    body
+}

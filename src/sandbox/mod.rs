@@ -25,15 +25,21 @@ mod trades;
 mod verdicts;
 
 #[cfg(test)]
+mod alive_test;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod login_table;
 #[cfg(test)]
 mod order_v2_table;
 #[cfg(test)]
+mod order_v3_call_table;
+#[cfg(test)]
 mod order_v3_table;
 #[cfg(test)]
 mod pay_params_table;
+#[cfg(test)]
+mod trades_table;
 #[cfg(test)]
 mod vectors;
 

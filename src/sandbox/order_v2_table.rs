@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use super::fixtures::{credentials, now, order_v2_fields, signed_v2, verdict_v2};
 use super::order_v2::{self, UNBOUND_APPID};
 use super::sign_v2::{SignType, verifies};
@@ -257,57 +255,6 @@ fn what_is_not_a_flat_utf8_document_has_its_code() {
     }
     let get = order_v2::read("GET", whole.as_bytes()).unwrap_err();
     assert_eq!(get.code, "REQUIRE_POST_METHOD");
-}
-
-#[test]
-fn a_repeat_is_the_same_order_only_when_nothing_but_nonce_and_sign_differs() {
-    let mut trades = Trades::new();
-    let first = order_v2_fields(SignType::Md5);
-    let again = |name: &str, value: &str| first.clone().with(name, value);
-    let table = [
-        (first.clone(), "OK"),
-        (first.clone(), "OK"),
-        (again("nonce_str", "other"), "OK"),
-        (again("total_fee", "1"), "INVALID_REQUEST"),
-        (again("body", "other"), "INVALID_REQUEST"),
-        (again("attach", "other"), "INVALID_REQUEST"),
-        (again("time_expire", "20260101013030"), "INVALID_REQUEST"),
-        (
-            again("notify_url", "https://shop.example.com/other"),
-            "INVALID_REQUEST",
-        ),
-        (first.clone(), "OK"),
-    ];
-    for (fields, code) in table {
-        let document = signed_v2(fields, SignType::Md5).to_xml();
-        assert_eq!(
-            verdict_v2(&mut trades, document.as_bytes(), now()),
-            code,
-            "{document}"
-        );
-    }
-    let past = now().plus(Duration::from_secs(1801));
-    let document = signed_v2(first, SignType::Md5).to_xml();
-    assert_eq!(
-        verdict_v2(&mut trades, document.as_bytes(), past),
-        "ORDERCLOSED"
-    );
-}
-
-#[test]
-fn a_paid_order_is_not_opened_again() {
-    let mut trades = Trades::new();
-    let document = good(SignType::Md5).to_xml();
-    assert_eq!(verdict_v2(&mut trades, document.as_bytes(), now()), "OK");
-    let number = order_v2_fields(SignType::Md5)
-        .text("out_trade_no")
-        .to_owned();
-    let prepay_id = trades.get(&number).unwrap().prepay_id.to_string();
-    trades.pay(&prepay_id, now()).unwrap();
-    assert_eq!(
-        verdict_v2(&mut trades, document.as_bytes(), now()),
-        "ORDERPAID"
-    );
 }
 
 #[test]
