@@ -2,239 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use data_encoding::BASE64;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
-use super::fixtures::{Wire, credentials, keys, order_v2_fields, order_v3_body, signed_v2};
+use super::fixtures::{credentials, keys};
 use super::sign_v2::{self, SignType};
 use super::sign_v3::answer_string;
-use super::{Running, start};
+use super::stage::{FAIL_V2, Notify, Stage, TAKEN_V2, is_signed, opened};
 use crate::base::xml::Fields;
-use crate::base::{Clock, cipher};
-use crate::web::{self, Anyone, Client, Incoming, Limits, Method, Outcome, Outgoing, Req};
-use crate::web::{Deadlines, Router, Server, StatusCode, TrustedProxies, route};
-
-/// One notify as the merchant got it.
-#[derive(Clone)]
-struct Notify {
-    timestamp: String,
-    nonce: String,
-    serial: String,
-    signature: String,
-    body: Vec<u8>,
-}
-
-/// A merchant's server: notes every notify, answers each with the same reply.
-struct Merchant {
-    reply: Mutex<(u16, &'static str)>,
-    notifies: Mutex<Vec<Notify>>,
-}
-
-const TAKEN_V2: (u16, &str) = (
-    200,
-    "<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>",
-);
-const FAIL_V2: (u16, &str) = (
-    200,
-    "<xml><return_code><![CDATA[FAIL]]></return_code></xml>",
-);
-
-async fn take(merchant: Arc<Merchant>, _: Anyone, mut req: Req) -> Outcome {
-    let body = req.body().await?.to_vec();
-    let header = |name: &str| req.header(name).unwrap_or("").to_owned();
-    merchant.notifies.lock().unwrap().push(Notify {
-        timestamp: header("wechatpay-timestamp"),
-        nonce: header("wechatpay-nonce"),
-        serial: header("wechatpay-serial"),
-        signature: header("wechatpay-signature"),
-        body,
-    });
-    let (status, text) = *merchant.reply.lock().unwrap();
-    let status = StatusCode::from_u16(status).unwrap();
-    Ok(web::text(status, "text/plain", text))
-}
-
-/// A simulator, a merchant beside it, and a client for both.
-struct Stage {
-    wechat: Running,
-    merchant: Arc<Merchant>,
-    notify_url: String,
-    client: Client,
-    clock: Clock,
-    _stop_merchant: oneshot::Sender<()>,
-}
-
-impl Stage {
-    async fn new(reply: (u16, &'static str)) -> Self {
-        let (anywhere, clock) = ("127.0.0.1:0".parse().unwrap(), Clock::system());
-        let wechat = start(anywhere, clock.clone(), credentials().clone());
-        let limits = Limits {
-            max_body_bytes: 65_536,
-            max_connections: 16,
-            deadlines: Deadlines::default(),
-        };
-        let proxies = TrustedProxies::default();
-        let server = Server::bind(anywhere, limits, proxies, clock.clone())
-            .await
-            .unwrap();
-        let notify_url = format!("http://{}/n", server.local_addr());
-        let merchant = Arc::new(Merchant {
-            reply: Mutex::new(reply),
-            notifies: Mutex::default(),
-        });
-        let (stop, stopped) = oneshot::channel::<()>();
-        let router = Router::new(vec![route(Method::POST, "/n", take)]);
-        let serving = server.serve(router, Arc::clone(&merchant), async {
-            let _ = stopped.await;
-        });
-        tokio::spawn(serving);
-        Self {
-            wechat: wechat.await.unwrap(),
-            merchant,
-            notify_url,
-            client: Client::new().unwrap(),
-            clock,
-            _stop_merchant: stop,
-        }
-    }
-
-    async fn send(
-        &self,
-        (method, path): (Method, &str),
-        headers: Vec<(&'static str, String)>,
-        body: Vec<u8>,
-    ) -> Incoming {
-        let request = Outgoing {
-            method,
-            url: format!("{}{path}", self.wechat.url()),
-            headers,
-            body,
-        };
-        let sent = self.client.send(request, Duration::from_secs(10), 1 << 20);
-        sent.await.unwrap()
-    }
-
-    async fn control(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
-        let body = match body {
-            Value::Null => vec![],
-            body => body.to_string().into_bytes(),
-        };
-        let answer = self.send((method, path), vec![], body).await;
-        (answer.status, serde_json::from_slice(&answer.body).unwrap())
-    }
-
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        self.control(Method::POST, path, body).await
-    }
-
-    async fn log_in(&self) -> String {
-        let (_, made) = self.post("/sandbox/login-codes", json!({})).await;
-        let path = format!(
-            "/sns/jscode2session?appid={}&secret={}&js_code={}&grant_type=authorization_code",
-            credentials().appid,
-            credentials().secret.reveal(),
-            made["code"].as_str().unwrap()
-        );
-        let (status, session) = self.control(Method::GET, &path, Value::Null).await;
-        assert_eq!(
-            (status, &session["openid"]),
-            (200, &made["openid"]),
-            "{session}"
-        );
-        session["openid"].as_str().unwrap().to_owned()
-    }
-
-    async fn order_v3(&self) -> Incoming {
-        self.order_v3_of(&self.log_in().await).await
-    }
-
-    async fn order_v3_of(&self, openid: &str) -> Incoming {
-        let mut body = order_v3_body();
-        body["payer"]["openid"] = json!(openid);
-        body["notify_url"] = json!(self.notify_url);
-        body.as_object_mut().unwrap().remove("time_expire");
-        let mut wire = Wire::of_bytes(body.to_string().into_bytes());
-        wire.timestamp = self.clock.now().unix().to_string();
-        let wire = wire.signed();
-        let headers = vec![
-            ("Authorization", wire.authorization()),
-            ("Accept", "application/json".to_owned()),
-            ("Content-Type", "application/json".to_owned()),
-        ];
-        let sent = self.send(
-            (Method::POST, "/v3/pay/transactions/jsapi"),
-            headers,
-            wire.body,
-        );
-        sent.await
-    }
-
-    async fn order_v2(&self, sign_type: SignType) -> Fields {
-        let mut fields = order_v2_fields(sign_type)
-            .with("openid", self.log_in().await)
-            .with("notify_url", &*self.notify_url);
-        fields.remove("time_expire");
-        let document = signed_v2(fields, sign_type).to_xml().into_bytes();
-        let answer = self
-            .send((Method::POST, "/pay/unifiedorder"), vec![], document)
-            .await;
-        assert_eq!(answer.status, 200);
-        Fields::parse(&answer.body, "xml").unwrap()
-    }
-
-    async fn pay(&self, prepay_id: &str) -> Value {
-        let (status, paid) = self
-            .post("/sandbox/payments", json!({"prepay_id": prepay_id}))
-            .await;
-        assert_eq!(status, 200, "{paid}");
-        paid
-    }
-
-    async fn advance(&self, seconds: i64) {
-        let moved = self.control(Method::PUT, "/sandbox/clock", json!({"advance_s": seconds}));
-        assert_eq!(moved.await.0, 200);
-    }
-
-    async fn faults(&self, faults: Value) {
-        let set = self.control(Method::PUT, "/sandbox/faults", faults).await;
-        assert_eq!(set.0, 200, "{}", set.1);
-    }
-
-    fn notifies(&self) -> Vec<Notify> {
-        self.merchant.notifies.lock().unwrap().clone()
-    }
-
-    /// Waits until so many notifies came, at most ten seconds.
-    async fn notified(&self, count: usize) {
-        for _ in 0..500 {
-            if self.notifies().len() >= count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{} notifies, not {count}", self.notifies().len());
-    }
-}
-
-fn is_signed(notify: &Notify) -> bool {
-    let string = answer_string(&notify.timestamp, &notify.nonce, &notify.body);
-    notify.serial == credentials().wechat_key_id
-        && keys().wechat.public().verifies(&string, &notify.signature)
-}
-
-/// The envelope and what is sealed in it.
-fn opened(notify: &Notify) -> (Value, Value) {
-    let envelope: Value = serde_json::from_slice(&notify.body).unwrap();
-    let part = |name: &str| envelope["resource"][name].as_str().unwrap().as_bytes();
-    let sealed = BASE64.decode(part("ciphertext")).unwrap();
-    let key = credentials().v3_key.reveal().as_bytes();
-    let plain = cipher::gcm_open(key, part("nonce"), part("associated_data"), &sealed).unwrap();
-    (envelope, serde_json::from_slice(&plain).unwrap())
-}
+use crate::web::{ClientError, Method};
 
 #[tokio::test]
 async fn a_v3_order_is_paid_and_told_sealed_and_signed_and_again_when_asked() {
@@ -284,14 +61,15 @@ async fn a_v2_notify_that_is_not_taken_comes_again_on_schedule_until_it_is() {
         let paid = stage.pay(answer.text("prepay_id")).await;
         let judged = (&paid["notify_status"], &paid["notify_accepted"]);
         assert_eq!(judged, (&json!(200), &json!(false)));
-        stage.advance(14).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage.advance(10).await;
+        stage.wechat.sandbox().tick().await;
         assert_eq!(stage.notifies().len(), 1, "too early");
         *stage.merchant.reply.lock().unwrap() = TAKEN_V2;
-        stage.advance(1).await;
+        stage.advance(5).await;
         stage.notified(2).await;
+        stage.accepted().await;
         stage.advance(86_400).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        stage.wechat.sandbox().tick().await;
         let notifies = stage.notifies();
         assert_eq!(notifies.len(), 2, "taken, yet told again");
         for notify in notifies {
@@ -456,4 +234,21 @@ async fn what_cannot_be_paid_or_resent_is_refused_by_name() {
         .await;
     assert_eq!(code.0, 400);
     stage.wechat.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_was_worked_for_and_does_not_hold_the_end_up() {
+    let stage = Stage::new((204, "")).await;
+    let openid = stage.log_in().await;
+    stage.faults(json!({"upstream": "timeout"})).await;
+    let lost = stage
+        .try_order_v3(&openid, Duration::from_millis(500))
+        .await;
+    assert_eq!(lost.unwrap_err(), ClientError::Timeout);
+    let (_, held) = stage
+        .control(Method::GET, "/sandbox/trades", Value::Null)
+        .await;
+    assert_eq!(held["trades"][0]["trade_state"], "NOTPAY");
+    let ended = tokio::time::timeout(Duration::from_secs(5), stage.wechat.stop());
+    assert!(ended.await.is_ok());
 }

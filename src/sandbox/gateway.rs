@@ -38,11 +38,8 @@ pub(super) async fn login(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome
         grant_type: req.query("grant_type"),
     };
     let judge = |fault| {
-        let session = match fault {
-            UpstreamFault::SystemError => Err(BUSY),
-            _ => sandbox.log_in(&query, req.at),
-        };
-        judged_login(session)
+        let busy = (fault == UpstreamFault::SystemError).then_some(BUSY);
+        judged_login(busy.map_or_else(|| sandbox.log_in(&query, req.at), Err))
     };
     Ok(sandbox.answer(&req, judge).await)
 }
@@ -75,12 +72,13 @@ impl Sandbox {
     /// Takes the next fault, has the request judged, notes the verdict, plays the fault.
     async fn answer(&self, req: &Req, judge: impl FnOnce(UpstreamFault) -> Judged) -> Response {
         let fault = self.book().faults.next_answer();
-        let judged = match fault {
-            UpstreamFault::Http500 => Judged {
+        let judged = if fault == UpstreamFault::Http500 {
+            Judged {
                 answer: web::empty(StatusCode::INTERNAL_SERVER_ERROR),
                 verdict: Verdict::new("FAULT", "http_500"),
-            },
-            _ => judge(fault),
+            }
+        } else {
+            judge(fault)
         };
         self.book().verdicts.push(Seen {
             at: req.at.rfc3339(),

@@ -37,7 +37,11 @@ mod order_v3_call_table;
 #[cfg(test)]
 mod order_v3_table;
 #[cfg(test)]
+mod pay_form_table;
+#[cfg(test)]
 mod pay_params_table;
+#[cfg(test)]
+mod stage;
 #[cfg(test)]
 mod trades_table;
 #[cfg(test)]

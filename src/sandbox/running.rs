@@ -47,7 +47,7 @@ impl Running {
     }
 
     /// The simulator itself.
-    pub fn sandbox(&self) -> &Sandbox {
+    pub fn sandbox(&self) -> &Arc<Sandbox> {
         &self.sandbox
     }
 
