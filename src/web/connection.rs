@@ -20,7 +20,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::answer::answer;
 use super::server::{Deadlines, Site};
 
-/// The longest head, bytes: beyond it hyper answers 431.
+/// The longest head, bytes: beyond it hyper answers 431. That answer and the 400 to what is not
+/// HTTP are hyper's own: bare, without a request id. (`pipeline_flush` would swallow them.)
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 /// Carries requests from `stream` to the router until either side ends it.
@@ -35,8 +36,8 @@ where
         pace: &pace,
     });
     let serving = http1::Builder::new()
-        .pipeline_flush(true)
         .max_buf_size(MAX_HEAD_BYTES)
+        .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(io, service_fn(|request| answer(site, peer, &pace, request)));
     let (mut serving, mut stop) = (pin!(serving), pin!(site.stop.cancelled()));
     let watch = Watch::new(&pace, &site.limits.deadlines);

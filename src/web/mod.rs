@@ -27,3 +27,6 @@ pub use response::{HttpError, Outcome, Response};
 pub use response::{empty, json, no_store, text, with_header};
 pub use router::{Anyone, Caller, Route, Router, route};
 pub use server::{Deadlines, Limits, Server};
+
+#[cfg(test)]
+mod tests;

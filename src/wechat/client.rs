@@ -204,7 +204,7 @@ impl Wechat {
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {
             match self.try_call(call, clock).await {
-                Err(WechatError::Unknown(_) | WechatError::NotSent(_)) => {}
+                Err(error) if error.is_open() => {}
                 outcome => return outcome,
             }
             // Uneven pauses, so that callers who failed together do not come back together.

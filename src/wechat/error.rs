@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+/// The code of a refusal that is our own.
+const LOCAL: &str = "LOCAL";
+
 /// Why a call to WeChat did not give what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WechatError {
@@ -28,11 +31,19 @@ impl WechatError {
         }
     }
 
+    /// Whether the same call, unchanged, may have another outcome: nobody said no.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Unknown(_) | Self::NotSent(_) => true,
+        }
+    }
+
     /// A refusal of our own, before anything is sent: the call lacks what it needs.
     pub(crate) fn refused_here(cause: Cause, advice: &'static str) -> Self {
         Self::Refused(Refused {
             cause,
-            code: "LOCAL".to_owned(),
+            code: LOCAL.to_owned(),
             advice,
             said: String::new(),
         })
@@ -54,6 +65,9 @@ pub struct Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.code == LOCAL {
+            return f.write_str(self.advice);
+        }
         write!(f, "{}（微信返回 {}", self.advice, self.code)?;
         if !self.said.is_empty() {
             write!(f, "：{}", self.said)?;
@@ -96,4 +110,31 @@ pub enum Cause {
     RuleLimit,
     /// The request itself is wrong: a fault in this program or in its configuration.
     BadRequest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_ends_a_call() {
+        assert!(WechatError::Unknown(String::new()).is_open());
+        assert!(WechatError::NotSent(String::new()).is_open());
+        assert!(!WechatError::refused_here(Cause::OrderPaid, "").is_open());
+    }
+
+    #[test]
+    fn a_refusal_prints_the_advice_the_code_and_wechats_words() {
+        let mut refused = Refused {
+            cause: Cause::OrderPaid,
+            code: "ORDERPAID".to_owned(),
+            advice: "已支付",
+            said: "paid".to_owned(),
+        };
+        assert_eq!(refused.to_string(), "已支付（微信返回 ORDERPAID：paid）");
+        refused.said.clear();
+        assert_eq!(refused.to_string(), "已支付（微信返回 ORDERPAID）");
+        refused.code = "LOCAL".to_owned();
+        assert_eq!(refused.to_string(), "已支付");
+    }
 }

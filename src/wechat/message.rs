@@ -247,13 +247,15 @@ mod tests {
             plain[16..20].copy_from_slice(&[0, 0, 0, length]);
             seal(&plain)
         };
-        for sealed in [
+        let table = [
             block(0, 1),
             block(33, 1),
             block(32, 255),
             block(32, 12),
             seal(&[16; 16]),
-        ] {
+            uneven(&keys, &seal),
+        ];
+        for sealed in table {
             let mut parts = vec![keys.token.reveal().as_str(), "1", "2", sealed.as_str()];
             let signature = signature_of(&mut parts);
             let query = PushQuery {
@@ -263,6 +265,24 @@ mod tests {
             };
             assert_eq!(keys.open(query, &sealed), Err(BadPush::CannotOpen));
         }
+    }
+
+    /// A message that is whole but for the first byte of its padding.
+    fn uneven(keys: &PushKeys, seal: &dyn Fn(&[u8]) -> String) -> String {
+        let mut plain = [
+            &[7; 16][..],
+            &[0, 0, 0, 1],
+            b"m",
+            keys.appid.as_str().as_bytes(),
+        ]
+        .concat();
+        let padding = BLOCK - plain.len() % BLOCK;
+        let count = u8::try_from(padding).unwrap();
+        plain.extend(std::iter::repeat_n(count, padding));
+        assert!(keys.decrypt(&seal(&plain)).is_some());
+        let first = plain.len() - padding;
+        plain[first] ^= 1;
+        seal(&plain)
     }
 
     #[test]

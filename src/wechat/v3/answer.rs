@@ -119,7 +119,6 @@ struct Detail {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::wechat::v3::SignatureFault;
     use crate::wechat::vectors::{self, text};
 
     #[test]
@@ -149,9 +148,28 @@ mod tests {
                 Err(other) => panic!("{other}"),
             }
         }
-        let probes = all.iter().filter(|v| v["id"] == "resp-104-probe").count();
-        assert_eq!(probes, 1);
-        assert_eq!(vectors::class(SignatureFault::Probe), "bad_signature");
+    }
+
+    #[test]
+    fn a_signed_answer_is_a_yes_under_200_and_204_only() {
+        let vector = &vectors::v3("response_verify")[0];
+        let keys = vectors::keyring(&vector["trust"]);
+        let now = Timestamp::from_unix(vector["now_unix"].as_i64().unwrap());
+        for (status, yes) in [
+            (200, true),
+            (204, true),
+            (201, false),
+            (202, false),
+            (302, false),
+        ] {
+            let answer = Answer {
+                status,
+                headers: vectors::signature_headers(&vector["headers"]),
+                request_id: None,
+                body: text(vector, "body").as_bytes(),
+            };
+            assert_eq!(answer.judge(&keys, now).is_ok(), yes, "{status}");
+        }
     }
 
     fn judge(status: u16, body: &str, request_id: Option<&str>) -> WechatError {
