@@ -117,6 +117,7 @@ pub(super) fn signed_v2(mut fields: Fields, sign_type: SignType) -> Fields {
 pub(super) fn verdict_v2(trades: &mut Trades, document: &[u8], at: Timestamp) -> &'static str {
     let judged = order_v2::read("POST", document).and_then(|fields| {
         let sign_type = order_v2::prove(credentials(), &fields)?;
+        order_v2::check_appid(credentials(), &fields, sign_type)?;
         let order = order_v2::order(&fields, sign_type, &knows)?;
         let opened = trades.open(order, at);
         opened.map_err(|why| order_v2::not_opened(why, sign_type))

@@ -116,21 +116,13 @@ impl Sandbox {
         now: Timestamp,
         fault: UpstreamFault,
     ) -> Judged {
-        let judged = order_v2::read(method, body).and_then(|fields| {
-            let sign_type = order_v2::prove(&self.credentials, &fields)?;
-            if fault == UpstreamFault::SystemError {
-                return Err(order_v2::busy(sign_type));
-            }
-            let knows = |openid: &_| self.book().logins.knows(openid);
-            let order = order_v2::order(&fields, sign_type, &knows)?;
-            let opened = self.book().trades.open(order, now);
-            let prepay_id = opened.map_err(|why| order_v2::not_opened(why, sign_type))?;
-            Ok(order_v2::opened(&self.credentials, &prepay_id, sign_type))
-        });
+        let read = order_v2::read(method, body);
+        let asked = read.as_ref().cloned().unwrap_or_default();
+        let judged = read.and_then(|fields| self.open_unified_order(&fields, now, fault));
         let (mut fields, verdict) = match judged {
-            Ok(fields) => (fields, Verdict::ok()),
+            Ok(answer) => (answer, Verdict::ok()),
             Err(refused) => (
-                refused.answer(&self.credentials),
+                refused.answer(&self.credentials, &asked),
                 Verdict::new(refused.code, &*refused.message),
             ),
         };
@@ -143,6 +135,29 @@ impl Sandbox {
             fields.to_xml().into_bytes(),
         );
         Judged { answer, verdict }
+    }
+
+    fn open_unified_order(
+        &self,
+        asked: &Fields,
+        now: Timestamp,
+        fault: UpstreamFault,
+    ) -> Result<Fields, order_v2::Refused> {
+        let sign_type = order_v2::prove(&self.credentials, asked)?;
+        order_v2::check_appid(&self.credentials, asked, sign_type)?;
+        if fault == UpstreamFault::SystemError {
+            return Err(order_v2::busy(sign_type));
+        }
+        let knows = |openid: &_| self.book().logins.knows(openid);
+        let order = order_v2::order(asked, sign_type, &knows)?;
+        let opened = self.book().trades.open(order, now);
+        let prepay_id = opened.map_err(|why| order_v2::not_opened(why, sign_type))?;
+        Ok(order_v2::opened(
+            &self.credentials,
+            asked,
+            &prepay_id,
+            sign_type,
+        ))
     }
 
     fn judge_prepay(&self, call: &Call<'_>, now: Timestamp, fault: UpstreamFault) -> Judged {

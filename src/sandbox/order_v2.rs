@@ -100,23 +100,15 @@ pub(super) fn read(method: &str, body: &[u8]) -> Result<Fields, Refused> {
     Fields::parse(body, "xml").map_err(bad_xml)
 }
 
-/// Proves who asks: known appid and merchant, bound to each other, and a right signature.
+/// Proves who asks: a known merchant and a right signature under its key.
 pub(super) fn prove(credentials: &Credentials, fields: &Fields) -> Result<SignType, Refused> {
     for name in ["appid", "mch_id", "nonce_str", "sign"] {
         if fields.text(name).is_empty() {
             return Err(unproved("LACK_PARAMS", format!("缺少参数{name}")));
         }
     }
-    let (appid, mch_id) = (fields.text("appid"), fields.text("mch_id"));
-    if appid != credentials.appid.as_str() && appid != UNBOUND_APPID {
-        return Err(unproved("APPID_NOT_EXIST", "appid不存在"));
-    }
-    if mch_id != credentials.mchid.as_str() {
+    if fields.text("mch_id") != credentials.mchid.as_str() {
         return Err(unproved("MCHID_NOT_EXIST", "商户号mch_id不存在"));
-    }
-    if appid == UNBOUND_APPID {
-        let message = "商户号mch_id与appid不匹配";
-        return Err(unproved("APPID_MCHID_NOT_MATCH", message));
     }
     let sign_type = SignType::from_field(fields.text("sign_type"))
         .ok_or_else(|| unproved("SIGNERROR", "签名错误：sign_type应为MD5或HMAC-SHA256"))?;
@@ -124,6 +116,24 @@ pub(super) fn prove(credentials: &Credentials, fields: &Fields) -> Result<SignTy
         true => Ok(sign_type),
         false => Err(unproved("SIGNERROR", "签名错误")),
     }
+}
+
+/// Checks that the appid exists and is bound to the proved merchant.
+pub(super) fn check_appid(
+    credentials: &Credentials,
+    fields: &Fields,
+    sign_type: SignType,
+) -> Result<(), Refused> {
+    let (code, message) = match fields.text("appid") {
+        appid if appid == credentials.appid.as_str() => return Ok(()),
+        UNBOUND_APPID => ("APPID_MCHID_NOT_MATCH", "商户号mch_id与appid不匹配"),
+        _ => ("APPID_NOT_EXIST", "appid不存在"),
+    };
+    Err(Refused {
+        code,
+        message: message.to_owned(),
+        proved: Some(sign_type),
+    })
 }
 
 /// Checks every field of a proved request.
@@ -213,14 +223,14 @@ pub(super) fn busy(sign_type: SignType) -> Refused {
 }
 
 impl Refused {
-    /// The answer's document.
-    pub(super) fn answer(&self, credentials: &Credentials) -> Fields {
+    /// The document that answers `asked`.
+    pub(super) fn answer(&self, credentials: &Credentials, asked: &Fields) -> Fields {
         let Some(sign_type) = self.proved else {
             return Fields::new()
                 .with("return_code", "FAIL")
                 .with("return_msg", &*self.message);
         };
-        let fields = common(credentials)
+        let fields = common(asked)
             .with("result_code", "FAIL")
             .with("err_code", self.code)
             .with("err_code_des", &*self.message);
@@ -228,26 +238,31 @@ impl Refused {
     }
 }
 
-/// The answer to an opened order.
+/// The document that answers `asked` when its order is open.
 pub(super) fn opened(
     credentials: &Credentials,
+    asked: &Fields,
     prepay_id: &PrepayId,
     sign_type: SignType,
 ) -> Fields {
-    let fields = common(credentials)
+    let fields = common(asked)
         .with("result_code", "SUCCESS")
         .with("trade_type", "JSAPI")
         .with("prepay_id", prepay_id.as_str());
     signed(fields, credentials, sign_type)
 }
 
-fn common(credentials: &Credentials) -> Fields {
-    Fields::new()
+/// Source: 微信支付 APIv2 · 统一下单, 返回结果.
+fn common(asked: &Fields) -> Fields {
+    let mut fields = Fields::new()
         .with("return_code", "SUCCESS")
-        .with("return_msg", "OK")
-        .with("appid", credentials.appid.as_str())
-        .with("mch_id", credentials.mchid.as_str())
-        .with("nonce_str", random_text(16))
+        .with("return_msg", "OK");
+    for name in ["appid", "mch_id", "device_info"] {
+        if let Some(value) = asked.get(name) {
+            fields.set(name, value);
+        }
+    }
+    fields.with("nonce_str", random_text(16))
 }
 
 fn signed(fields: Fields, credentials: &Credentials, sign_type: SignType) -> Fields {

@@ -48,8 +48,8 @@ fn a_right_order_is_opened_whatever_its_sign_type() {
 #[test]
 fn each_signed_field_altered_after_signing_has_its_code() {
     let table = [
-        ("appid", "wx8888888888888888", "APPID_NOT_EXIST"),
-        ("appid", UNBOUND_APPID, "APPID_MCHID_NOT_MATCH"),
+        ("appid", "wx8888888888888888", "SIGNERROR"),
+        ("appid", UNBOUND_APPID, "SIGNERROR"),
         ("mch_id", "1000000001", "MCHID_NOT_EXIST"),
         ("device_info", "WEB ", "SIGNERROR"),
         ("nonce_str", "5K8264ILTKCH16CQ2502SI8ZNMTM67VT", "SIGNERROR"),
@@ -179,6 +179,11 @@ fn each_field_is_right_at_its_longest_and_refused_one_byte_beyond() {
 fn each_rule_of_a_field_is_held_although_the_signature_is_right() {
     let long_openid = "o".repeat(129);
     let table = [
+        ("appid", "wx8888888888888888".into(), "APPID_NOT_EXIST"),
+        ("appid", "x".repeat(33), "APPID_NOT_EXIST"),
+        ("appid", UNBOUND_APPID.into(), "APPID_MCHID_NOT_MATCH"),
+        ("mch_id", "1000000001".into(), "MCHID_NOT_EXIST"),
+        ("mch_id", "1".repeat(33), "MCHID_NOT_EXIST"),
         ("body", "果".repeat(43), "INVALID_REQUEST"),
         ("body", "果".repeat(42), "OK"),
         ("out_trade_no", "12345".into(), "INVALID_REQUEST"),
@@ -260,19 +265,20 @@ fn what_is_not_a_flat_utf8_document_has_its_code() {
 #[test]
 fn answers_after_the_proof_are_signed_with_the_requests_sign_type_and_those_before_are_not() {
     for sign_type in BOTH {
+        let asked = good(sign_type);
         let unproved = order_v2::read("POST", b"").unwrap_err();
-        let answer = unproved.answer(credentials());
+        let answer = unproved.answer(credentials(), &Fields::new());
         assert_eq!(answer.text("return_code"), "FAIL");
         assert_eq!(answer.get("sign"), None);
 
-        let refused = order_v2::busy(sign_type).answer(credentials());
+        let refused = order_v2::busy(sign_type).answer(credentials(), &asked);
         assert_eq!(refused.text("return_code"), "SUCCESS");
         assert_eq!(refused.text("result_code"), "FAIL");
         assert_eq!(refused.text("err_code"), "SYSTEMERROR");
         assert!(verifies(&refused, &credentials().v2_key, sign_type));
 
         let prepay_id = "wx20260101000030aaaa".parse().unwrap();
-        let opened = order_v2::opened(credentials(), &prepay_id, sign_type);
+        let opened = order_v2::opened(credentials(), &asked, &prepay_id, sign_type);
         assert_eq!(opened.text("prepay_id"), "wx20260101000030aaaa");
         assert!(verifies(&opened, &credentials().v2_key, sign_type));
     }
