@@ -10,11 +10,16 @@ mod counters;
 mod error;
 mod frame;
 mod front;
+#[cfg(test)]
+mod histories;
 mod keys;
 mod memory;
 mod order_list;
 mod read;
 mod records;
+#[cfg(test)]
+mod samples;
+mod sealed;
 mod token_map;
 mod tx;
 
