@@ -1,0 +1,81 @@
+//! What callers send to the writer: closures whose types are forgotten, with the way back.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::read::Read;
+use super::tx::{Overlay, Tx};
+
+/// A closure and its answer.
+pub(super) trait Command: Send {
+    /// Runs it over what is there; its changes join `group` only when it succeeds.
+    fn run(&mut self, base: &dyn Read, group: &mut Overlay);
+    /// Gives the answer, once what it says is on disk.
+    fn answer(self: Box<Self>);
+    /// Gives an error in place of the answer.
+    fn fail(self: Box<Self>, error: StoreError);
+}
+
+/// How a closure ended.
+pub(super) enum Ran<T, E> {
+    /// It returned.
+    Returned(Result<T, E>),
+    /// It panicked; nothing was changed, and the panic goes on at the caller's.
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// A closure on its way.
+pub(super) struct Closure<F, T, E> {
+    f: F,
+    ran: Option<Ran<T, E>>,
+    reply: oneshot::Sender<Ran<T, E>>,
+}
+
+impl<F, T, E> Closure<F, T, E> {
+    pub(super) fn new(f: F) -> (Self, oneshot::Receiver<Ran<T, E>>) {
+        let (reply, answer) = oneshot::channel();
+        let closure = Self {
+            f,
+            ran: None,
+            reply,
+        };
+        (closure, answer)
+    }
+}
+
+impl<F, T, E> Command for Closure<F, T, E>
+where
+    F: FnMut(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, base: &dyn Read, group: &mut Overlay) {
+        let mut tx = Tx::new(base, group);
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.f)(&mut tx)));
+        self.ran = Some(match ran {
+            Ok(Ok(value)) => Ran::Returned(match tx.finish() {
+                Ok(own) => {
+                    group.absorb(own);
+                    Ok(value)
+                }
+                Err(error) => Err(error.into()),
+            }),
+            Ok(Err(error)) => Ran::Returned(Err(error)),
+            Err(panic) => Ran::Panicked(panic),
+        });
+    }
+
+    fn answer(self: Box<Self>) {
+        let unanswered = || Ran::Returned(Err(StoreError::Unknown.into()));
+        let ran = self.ran.unwrap_or_else(unanswered);
+        // Nobody waits any more when the caller was dropped; what was done stays done.
+        let _ = self.reply.send(ran);
+    }
+
+    fn fail(self: Box<Self>, error: StoreError) {
+        let _ = self.reply.send(Ran::Returned(Err(error.into())));
+    }
+}
