@@ -12,7 +12,7 @@ use crate::base::{Fen, Timestamp};
 use crate::model::goods::GoodsChange;
 use crate::shop::Shop;
 use crate::shop::goods::NewGoods;
-use crate::store::order_list::OrderQuery;
+use crate::store::orders::OrderQuery;
 use crate::web::{HttpError, Outcome, Req, StatusCode, empty, json, no_store};
 
 #[derive(Deserialize)]

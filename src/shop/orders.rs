@@ -5,8 +5,7 @@ use super::{Shop, ShopError};
 use crate::base::{OrderNo, Timestamp, Uid};
 use crate::model::order::Closer;
 use crate::model::{Attempt, Entry, Order, OrderEvent, OrderStatus};
-use crate::store::order_list::{self, OrderQuery};
-use crate::store::orders::{self, Owner};
+use crate::store::orders::{self, OrderQuery, Owner};
 use crate::store::{Page, PageWanted, Tx, View, attempts};
 
 /// An order with everything that is told about it.
@@ -60,7 +59,7 @@ impl Shop {
     ) -> Result<Page<Order>, ShopError> {
         let (key, query) = (self.field_key(), OrderQuery::of_user(uid, status));
         self.store
-            .read(move |view| Ok(order_list::list(view, &key, &query, &page)?))
+            .read(move |view| Ok(orders::list(view, &key, &query, &page)?))
             .await
     }
 
@@ -131,7 +130,7 @@ impl Shop {
     ) -> Result<Page<ToldOrder>, ShopError> {
         let key = self.field_key();
         let read = self.store.read(move |view| {
-            let found = order_list::list(view, &key, &query, &page)?;
+            let found = orders::list(view, &key, &query, &page)?;
             let items = found.items.into_iter().map(|order| told(view, order));
             let items = items.collect::<Result<_, ShopError>>()?;
             Ok(Page {

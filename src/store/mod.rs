@@ -1,42 +1,49 @@
 //! Floor 2: the store. A journal on disk is the truth, sled is the working set behind it.
 //!
 //! The store keeps; it does not decide. Callers send closures over [`Tx`] and [`View`]; they never
-//! see the journal or sled.
+//! see the journal or sled. What is kept under which key is in `keys` and `records`; the public
+//! modules read and write it.
 
 mod answers;
 mod audit;
 mod codec;
-mod counters;
 mod command;
 #[cfg(test)]
 mod copy_tests;
+mod counters;
 mod disk;
 mod error;
 mod format;
 mod frame;
 mod front;
-mod keys;
 mod health;
+#[cfg(test)]
+mod histories;
 mod journal;
+mod keys;
 mod memory;
 mod open;
 mod open_error;
 #[cfg(test)]
 mod open_tests;
+mod order_list;
 mod phase;
 #[cfg(test)]
 mod power_cut;
 mod read;
-mod records;
-mod token_map;
 mod rebuild;
+mod records;
 mod recover;
+#[cfg(test)]
+mod samples;
 mod seal;
+mod sealed;
 mod segment;
 #[cfg(test)]
 mod sim_disk;
 #[cfg(test)]
 mod test_home;
+mod token_map;
 mod tx;
 mod working_set;
 mod writer;
@@ -47,7 +54,6 @@ pub mod attempts;
 pub mod due;
 pub mod goods;
 pub mod idempotency;
-pub mod order_list;
 pub mod orders;
 pub mod staff;
 pub mod tokens;
