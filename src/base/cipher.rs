@@ -8,7 +8,7 @@ use aws_lc_rs::cipher::{
 use aws_lc_rs::iv::FixedLength;
 use zeroize::Zeroize;
 
-use super::{Secret, hash, secret};
+use super::{Secret, hash};
 
 /// What does not open: wrong key, wrong length, altered text. It never says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,9 +117,14 @@ fn sixteen(iv: &[u8]) -> Result<[u8; 16], CannotOpen> {
     iv.try_into().map_err(|_| CannotOpen)
 }
 
-/// The key that seals phones and session keys at rest (`[store] field_key`, 32 bytes).
+/// The key that seals phones, addresses and session keys at rest (`[store] field_key`, 32 bytes).
 #[derive(Clone, Debug)]
-pub struct FieldKey(Secret<[u8; 32]>);
+pub struct FieldKey {
+    seal: Secret<[u8; 32]>,
+    nonce: Secret<[u8; 32]>,
+    index: Secret<[u8; 32]>,
+    id: [u8; 4],
+}
 
 /// The layout of a sealed field: this byte, 4 bytes of key id, 12 of nonce, ciphertext and tag.
 const SEALED_V1: u8 = 1;
@@ -127,23 +132,33 @@ const SEALED_V1: u8 = 1;
 impl FieldKey {
     /// The key made of these 32 bytes.
     pub fn new(mut bytes: [u8; 32]) -> Self {
-        let key = Self(Secret::new(bytes));
+        let [a, b, c, d, ..] = hash::hmac_sha256(&bytes, b"zhanggui field key id");
+        let key = Self {
+            seal: Secret::new(bytes),
+            nonce: Secret::new(hash::hmac_sha256(&bytes, b"zhanggui field key nonce")),
+            index: Secret::new(hash::hmac_sha256(&bytes, b"zhanggui field key index")),
+            id: [a, b, c, d],
+        };
         bytes.zeroize();
         key
     }
 
     /// Four bytes that name this key without telling it; sealed fields carry them.
     pub fn id(&self) -> [u8; 4] {
-        let tag = hash::hmac_sha256(self.0.reveal(), b"zhanggui field key id");
-        [tag[0], tag[1], tag[2], tag[3]]
+        self.id
     }
 
-    /// Seals `text` under a fresh nonce. `place` binds the result to the record it is kept in.
+    /// Seals `text`. `place` binds the result to the record it is kept in.
+    ///
+    /// The nonce is a keyed digest of place and text, so that a transaction which is run again
+    /// writes the same bytes: it tells only that the same place holds the same text.
     pub fn seal(&self, place: &[u8], text: &[u8]) -> Vec<u8> {
-        let nonce: [u8; 12] = secret::random();
+        let length = u64::try_from(place.len()).unwrap_or(u64::MAX).to_be_bytes();
+        let tag = hash::hmac_sha256(self.nonce.reveal(), &[&length[..], place, text].concat());
+        let nonce = &tag[..12];
         let body =
-            gcm_seal(self.0.reveal(), &nonce, place, text).expect("32-byte key, 12-byte nonce");
-        [&[SEALED_V1][..], &self.id(), &nonce, &body].concat()
+            gcm_seal(self.seal.reveal(), nonce, place, text).expect("32-byte key, 12-byte nonce");
+        [&[SEALED_V1][..], &self.id, nonce, &body].concat()
     }
 
     /// Opens what [`FieldKey::seal`] made for the same `place`.
@@ -152,16 +167,15 @@ impl FieldKey {
     /// [`CannotOpen`] when it was sealed by another key, for another place, or was altered.
     pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
         let (head, body) = sealed.split_at_checked(17).ok_or(CannotOpen)?;
-        if head[0] != SEALED_V1 || head[1..5] != self.id() {
+        if head[0] != SEALED_V1 || head[1..5] != self.id {
             return Err(CannotOpen);
         }
-        gcm_open(self.0.reveal(), &head[5..], place, body)
+        gcm_open(self.seal.reveal(), &head[5..], place, body)
     }
 
     /// A keyed digest of `text`, by which it can be searched without being kept.
     pub fn index(&self, text: &[u8]) -> [u8; 16] {
-        let key = hash::hmac_sha256(self.0.reveal(), b"zhanggui field key index");
-        let tag = hash::hmac_sha256(&key, text);
+        let tag = hash::hmac_sha256(self.index.reveal(), text);
         let mut short = [0; 16];
         short.copy_from_slice(&tag[..16]);
         short
@@ -185,6 +199,8 @@ mod tests {
             FieldKey::new([8; 32]).open(b"user 1", &sealed),
             Err(CannotOpen)
         );
+        assert_eq!(key.seal(b"user 1", b"13800000000"), sealed);
+        assert_ne!(key.seal(b"user ", b"113800000000")[5..17], sealed[5..17]);
         for at in 0..sealed.len() {
             let mut altered = sealed.clone();
             altered[at] ^= 1;

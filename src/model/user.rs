@@ -61,8 +61,8 @@ pub struct User {
     pub address: Option<Address>,
     /// Whether the merchant blocked this user.
     pub blocked: bool,
-    /// Tokens issued before this moment are dead.
-    pub not_before: Timestamp,
+    /// Raised to end every token given before; a token lives only in its own generation.
+    pub token_generation: u64,
     /// When they first logged in.
     pub created_at: Timestamp,
 }
@@ -80,8 +80,18 @@ impl User {
             phone: String::new(),
             address: None,
             blocked: false,
-            not_before: Timestamp::from_unix(0),
+            token_generation: 0,
             created_at: now,
+        }
+    }
+
+    /// The user with every token that was given before ended.
+    #[must_use]
+    pub fn tokens_ended(self) -> Self {
+        let token_generation = self.token_generation.saturating_add(1);
+        Self {
+            token_generation,
+            ..self
         }
     }
 

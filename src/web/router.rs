@@ -62,7 +62,8 @@ where
 }
 
 impl<S> Route<S> {
-    pub(super) fn pattern(&self) -> &'static str {
+    /// The path pattern, such as `/api/v1/orders/{order_no}`.
+    pub fn pattern(&self) -> &'static str {
         self.pattern
     }
 
@@ -159,8 +160,9 @@ impl Node {
         let Some(path) = path else {
             return (!self.rows.is_empty()).then_some(self);
         };
-        let (segment, rest) = match path.split_once('/') {
-            Some((segment, rest)) => (segment, Some(rest)),
+        // Segments are short: a plain loop beats the search that split_once starts.
+        let (segment, rest) = match path.bytes().position(|byte| byte == b'/') {
+            Some(end) => (&path[..end], Some(&path[end + 1..])),
             None => (path, None),
         };
         let fixed = self.fixed.iter().find(|(text, _)| *text == segment);
@@ -198,4 +200,92 @@ fn segments(pattern: &'static str) -> impl Iterator<Item = &'static str> {
 fn allowed<'a, S: 'a>(rows: &mut impl Iterator<Item = &'a Route<S>>) -> HeaderValue {
     let methods: Vec<&str> = rows.map(|row| row.method.as_str()).collect();
     HeaderValue::from_str(&methods.join(", ")).expect("methods are tokens")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::empty;
+
+    async fn nothing(_: Arc<()>, _: Anyone, _: Req) -> Outcome {
+        Ok(empty(StatusCode::NO_CONTENT))
+    }
+
+    fn router() -> Router<()> {
+        Router::new(vec![
+            route(Method::GET, "/", nothing),
+            route(Method::GET, "/orders", nothing),
+            route(Method::POST, "/orders", nothing),
+            route(Method::GET, "/orders/{order_no}", nothing),
+            route(Method::GET, "/orders/export", nothing),
+            route(Method::POST, "/orders/{order_no}/pay", nothing),
+            route(Method::POST, "/orders/export/now", nothing),
+            route(Method::GET, "/console/", nothing),
+        ])
+    }
+
+    #[test]
+    fn a_path_finds_its_row_and_fixed_text_beats_a_name() {
+        let router = router();
+        let cases = [
+            (Method::GET, "/", "/"),
+            (Method::GET, "/orders", "/orders"),
+            (Method::POST, "/orders", "/orders"),
+            (Method::GET, "/orders/1", "/orders/{order_no}"),
+            (Method::GET, "/orders/export", "/orders/export"),
+            (Method::GET, "/orders/exports", "/orders/{order_no}"),
+            (Method::POST, "/orders/export/pay", "/orders/{order_no}/pay"),
+            (Method::POST, "/orders/export/now", "/orders/export/now"),
+            (Method::GET, "/console/", "/console/"),
+        ];
+        for (method, path, pattern) in cases {
+            let found = router.find(&method, path).ok().map(Route::pattern);
+            assert_eq!(found, Some(pattern), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_has_no_row() {
+        for path in [
+            "",
+            "*",
+            "//",
+            "/order",
+            "/orders/",
+            "/orders/1/",
+            "/orders//pay",
+            "/orders/1/pay/2",
+            "/console",
+            "/ORDERS",
+        ] {
+            let astray = router().find(&Method::POST, path).err();
+            assert!(matches!(astray, Some(Astray::UnknownPath)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        let router = router();
+        for (path, methods) in [("/orders", "GET, POST"), ("/orders/1/pay", "POST")] {
+            match router.find(&Method::DELETE, path) {
+                Err(Astray::OtherMethods(allowed)) => assert_eq!(allowed, methods, "{path}"),
+                _ => panic!("{path} was not told its methods"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_rows_can_be_read_back_in_order() {
+        let router = router();
+        let rows: Vec<_> = router.rows().map(|(m, p)| format!("{m} {p}")).collect();
+        assert_eq!(rows[..2], ["GET /", "GET /orders"]);
+        assert_eq!(rows.len(), 8);
+    }
+
+    #[test]
+    #[should_panic(expected = "two rows for POST /a/{y}")]
+    fn two_rows_for_one_place_are_a_bug() {
+        let first = route(Method::POST, "/a/{x}", nothing);
+        Router::new(vec![first, route(Method::POST, "/a/{y}", nothing)]);
+    }
 }

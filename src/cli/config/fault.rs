@@ -47,16 +47,25 @@ pub struct Fault {
     pub remedy: String,
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "第 {line} 行"),
+            Self::Variable(name) => write!(f, "环境变量 {name}"),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Line(line) => write!(f, "第 {line} 行")?,
-            Place::Variable(name) => write!(f, "环境变量 {name}")?,
-        }
         let Self {
-            key, cause, remedy, ..
+            place,
+            key,
+            cause,
+            remedy,
+            ..
         } = self;
-        write!(f, "  {key}：{cause}。处理：{remedy}。")
+        write!(f, "{place}  {key}：{cause}。处理：{remedy}。")
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod build;
 mod fault;
+#[cfg(test)]
+mod fault_table;
 mod keys;
 mod pay;
 mod read;
@@ -32,8 +34,16 @@ pub fn load(
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, Faults> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Faults {
-        file: file.clone(),
+    parse(&read_text(path)?, environment).map_err(|list| Faults { file, list })
+}
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// [`Faults`] with the one that it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Faults> {
+    std::fs::read_to_string(path).map_err(|error| Faults {
+        file: path.display().to_string(),
         list: vec![Fault {
             place: Place::Line(1),
             key: "文件".to_owned(),
@@ -41,8 +51,7 @@ pub fn load(
             cause: format!("读不出来（{}）", error.kind()),
             remedy: "用 zhanggui init 生成一份，或用 --config 指定它在哪里".to_owned(),
         }],
-    })?;
-    parse(&text, environment).map_err(|list| Faults { file, list })
+    })
 }
 
 /// Reads a configuration from `text` and `environment`.
@@ -53,14 +62,37 @@ pub fn parse(
     text: &str,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, Vec<Fault>> {
+    let survey = survey(text, environment);
+    survey.config.ok_or(survey.faults)
+}
+
+/// What can be said of a configuration, good or not.
+#[derive(Debug)]
+pub struct Survey {
+    /// The configuration, when there is no fault.
+    pub config: Option<Config>,
+    /// What is wrong, by line, then by variable.
+    pub faults: Vec<Fault>,
+    /// Whether a merchant number is given, good or not.
+    pub has_mchid: bool,
+}
+
+/// Looks at `text` and `environment`.
+pub fn survey(text: &str, environment: impl Iterator<Item = (String, String)>) -> Survey {
     let mut settled = settle::settle(text, environment);
     pay::check(&mut settled);
-    let config = build::config(&settled);
-    match config {
-        Some(config) if settled.faults.is_empty() => Ok(config),
-        _ => {
-            settled.faults.sort_by(|a, b| a.place.cmp(&b.place));
-            Err(settled.faults)
-        }
+    let mchid = settled.text("wechat.pay", "mchid");
+    let has_mchid = mchid.is_none_or(|mchid| !mchid.is_empty());
+    let config = build::config(&settled).filter(|_| settled.faults.is_empty());
+    let mut faults = settled.faults;
+    faults.sort_by(|a, b| a.place.cmp(&b.place));
+    assert!(
+        config.is_some() || !faults.is_empty(),
+        "a value without a fault builds"
+    );
+    Survey {
+        config,
+        faults,
+        has_mchid,
     }
 }

@@ -3,6 +3,7 @@
 
 use super::fault::FaultKind;
 use super::settle::Settled;
+use crate::base::Secret;
 
 const PAY: &str = "wechat.pay";
 
@@ -80,9 +81,7 @@ fn require_v3(settled: &mut Settled, cause: &str) {
 
 /// Adds a fault when the key is empty; one that is at fault already has said so.
 fn require(settled: &mut Settled, section: &str, name: &str, cause: &str) {
-    let empty = settled
-        .text(section, name)
-        .is_some_and(|text| text.is_empty());
+    let empty = settled.text(section, name).is_some_and(Secret::is_empty);
     let title = format!("[{section}] {name}");
     if empty && !settled.faults.iter().any(|fault| fault.key == title) {
         let words = (cause, "填上它，或先把 mchid 和支付密钥都留空");

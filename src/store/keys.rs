@@ -1,0 +1,268 @@
+//! Every key of the store: a prefix byte per kind, numbers big-endian, so that keys sort as their
+//! parts do. What is kept under them is in `records`.
+//!
+//! | byte | key | keeps |
+//! |---|---|---|
+//! | `c` | counter | the last number given out |
+//! | `g` `k` | goods_id | goods; pieces in stock |
+//! | `o` | order_no | order |
+//! | `u` | uid, order_no | index: orders of a user, with their status |
+//! | `s` | status, order_no | index: orders of a status |
+//! | `l` | order_no, 0, number | timeline entry |
+//! | `a` | order_no, 0, attempt | payment attempt |
+//! | `t` | transaction_id | index: the attempt it paid |
+//! | `U` | uid | user |
+//! | `w` | digest of appid and openid | index: the user's uid |
+//! | `h` | keyed digest of phone, uid | index: users of a phone |
+//! | `d` | kind of work, due second, subject | due work |
+//! | `i` | day, digest of caller, route and key | idempotency key |
+//! | `n` `N` | digest of a notify; number | unmatched notify: its number; itself |
+//! | `M` `K` | name; digest of key | admin; API key |
+//! | `p` | any key above, number | a further piece of a long record |
+//! | F0 | token's digest | token (cache) |
+//! | F1 | expiry, token's digest | index: tokens by expiry (cache) |
+//! | F2 | uid, issued, number, token's digest | index: tokens of a user (cache) |
+
+use super::KeyRange;
+use crate::base::hash;
+use crate::base::{AppId, GoodsId, OpenId, OrderNo, OutTradeNo, Timestamp, TransactionId, Uid};
+use crate::model::OrderStatus;
+
+pub(super) const COUNTER: u8 = b'c';
+pub(super) const GOODS: u8 = b'g';
+pub(super) const STOCK: u8 = b'k';
+pub(super) const ORDER: u8 = b'o';
+pub(super) const USER_ORDER: u8 = b'u';
+pub(super) const STATUS_ORDER: u8 = b's';
+pub(super) const ENTRY: u8 = b'l';
+pub(super) const ATTEMPT: u8 = b'a';
+pub(super) const TRANSACTION: u8 = b't';
+pub(super) const USER: u8 = b'U';
+pub(super) const OPENID: u8 = b'w';
+pub(super) const PHONE: u8 = b'h';
+pub(super) const DUE: u8 = b'd';
+pub(super) const IDEMPOTENCY: u8 = b'i';
+pub(super) const UNMATCHED_SEEN: u8 = b'n';
+pub(super) const UNMATCHED: u8 = b'N';
+pub(super) const ADMIN: u8 = b'M';
+pub(super) const API_KEY: u8 = b'K';
+pub(super) const PIECE: u8 = b'p';
+pub(super) const TOKEN: u8 = 0xF0;
+pub(super) const TOKEN_EXPIRY: u8 = 0xF1;
+pub(super) const USER_TOKEN: u8 = 0xF2;
+
+/// Ends an order_no inside a key: below every letter and digit, so that no number hides in another.
+const END: &[u8] = &[0];
+
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(kind);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+/// Seconds as eight bytes that sort as time does; [`Timestamp`] is never negative.
+fn seconds(at: Timestamp) -> [u8; 8] {
+    u64::try_from(at.unix()).unwrap_or(0).to_be_bytes()
+}
+
+/// The byte of a status in keys; never changed, whatever the order of the enum.
+pub(super) const fn status_byte(status: OrderStatus) -> u8 {
+    match status {
+        OrderStatus::Pending => b'p',
+        OrderStatus::Paid => b'a',
+        OrderStatus::Shipped => b's',
+        OrderStatus::Completed => b'd',
+        OrderStatus::Closed => b'c',
+        OrderStatus::Refunded => b'r',
+    }
+}
+
+pub(super) fn counter(name: u8) -> Vec<u8> {
+    key(COUNTER, &[&[name]])
+}
+
+pub(super) fn goods(id: GoodsId) -> Vec<u8> {
+    key(GOODS, &[&id.get().to_be_bytes()])
+}
+
+pub(super) fn stock(id: GoodsId) -> Vec<u8> {
+    key(STOCK, &[&id.get().to_be_bytes()])
+}
+
+pub(super) fn order(order_no: &OrderNo) -> Vec<u8> {
+    key(ORDER, &[order_no.as_str().as_bytes()])
+}
+
+pub(super) fn user_orders(uid: Uid) -> Vec<u8> {
+    key(USER_ORDER, &[&uid.get().to_be_bytes()])
+}
+
+pub(super) fn user_order(uid: Uid, order_no: &OrderNo) -> Vec<u8> {
+    let uid = uid.get().to_be_bytes();
+    key(USER_ORDER, &[&uid, order_no.as_str().as_bytes()])
+}
+
+pub(super) fn status_orders(status: OrderStatus) -> Vec<u8> {
+    key(STATUS_ORDER, &[&[status_byte(status)]])
+}
+
+pub(super) fn status_order(status: OrderStatus, order_no: &OrderNo) -> Vec<u8> {
+    let status = [status_byte(status)];
+    key(STATUS_ORDER, &[&status, order_no.as_str().as_bytes()])
+}
+
+pub(super) fn entries(order_no: &OrderNo) -> Vec<u8> {
+    key(ENTRY, &[order_no.as_str().as_bytes(), END])
+}
+
+pub(super) fn entry(order_no: &OrderNo, number: u32) -> Vec<u8> {
+    let number = number.to_be_bytes();
+    key(ENTRY, &[order_no.as_str().as_bytes(), END, &number])
+}
+
+/// The number at the end of a timeline entry's key.
+pub(super) fn entry_number(key: &[u8]) -> Option<u32> {
+    key.last_chunk::<4>().map(|last| u32::from_be_bytes(*last))
+}
+
+pub(super) fn attempts(order_no: &OrderNo) -> Vec<u8> {
+    key(ATTEMPT, &[order_no.as_str().as_bytes(), END])
+}
+
+pub(super) fn attempt(number: &OutTradeNo) -> Vec<u8> {
+    let order_no = number.order_no().as_str().as_bytes();
+    key(ATTEMPT, &[order_no, END, &number.attempt().to_be_bytes()])
+}
+
+pub(super) fn transaction(id: &TransactionId) -> Vec<u8> {
+    key(TRANSACTION, &[id.as_str().as_bytes()])
+}
+
+pub(super) fn user(uid: Uid) -> Vec<u8> {
+    key(USER, &[&uid.get().to_be_bytes()])
+}
+
+pub(super) fn openid(appid: &AppId, openid: &OpenId) -> Vec<u8> {
+    let name = [appid.as_str().as_bytes(), END, openid.as_str().as_bytes()].concat();
+    key(OPENID, &[&hash::sha256(&name)])
+}
+
+pub(super) fn phones(digest: &[u8; 16]) -> Vec<u8> {
+    key(PHONE, &[digest])
+}
+
+pub(super) fn phone(digest: &[u8; 16], uid: Uid) -> Vec<u8> {
+    key(PHONE, &[digest, &uid.get().to_be_bytes()])
+}
+
+pub(super) fn due(kind: u8, at: Timestamp, subject: &str) -> Vec<u8> {
+    key(DUE, &[&[kind], &seconds(at), subject.as_bytes()])
+}
+
+/// Starts the keys of all work of `kind`.
+pub(super) fn due_work(kind: u8) -> Vec<u8> {
+    key(DUE, &[&[kind]])
+}
+
+/// All work of `kind` that is due at `now` or before.
+pub(super) fn due_until(kind: u8, now: Timestamp) -> KeyRange {
+    let behind = u64::from_be_bytes(seconds(now)).saturating_add(1);
+    KeyRange {
+        to: key(DUE, &[&[kind], &behind.to_be_bytes()]),
+        ..KeyRange::prefix(&due_work(kind))
+    }
+}
+
+/// The second at which the work under this key is due, and its subject.
+pub(super) fn due_parts(key: &[u8]) -> Option<(Timestamp, &str)> {
+    let (at, subject) = key.get(2..)?.split_first_chunk::<8>()?;
+    let at = i64::try_from(u64::from_be_bytes(*at)).ok()?;
+    let subject = std::str::from_utf8(subject).ok()?;
+    Some((Timestamp::from_unix(at), subject))
+}
+
+pub(super) fn idempotency(day: u32, digest: &[u8; 32]) -> Vec<u8> {
+    key(IDEMPOTENCY, &[&day.to_be_bytes(), digest])
+}
+
+/// All idempotency keys of the days before `day`.
+pub(super) fn idempotency_before(day: u32) -> KeyRange {
+    KeyRange {
+        to: key(IDEMPOTENCY, &[&day.to_be_bytes()]),
+        ..KeyRange::prefix(&[IDEMPOTENCY])
+    }
+}
+
+pub(super) fn unmatched_seen(digest: &[u8; 32]) -> Vec<u8> {
+    key(UNMATCHED_SEEN, &[digest])
+}
+
+pub(super) fn unmatched(number: u64) -> Vec<u8> {
+    key(UNMATCHED, &[&number.to_be_bytes()])
+}
+
+pub(super) fn admin(name: &str) -> Vec<u8> {
+    key(ADMIN, &[name.as_bytes()])
+}
+
+pub(super) fn api_key(digest: &[u8; 32]) -> Vec<u8> {
+    key(API_KEY, &[digest])
+}
+
+/// A further piece of the long record under `whole`.
+pub(super) fn piece(whole: &[u8], number: u8) -> Vec<u8> {
+    key(PIECE, &[whole, &[number]])
+}
+
+pub(super) fn token(digest: &[u8; 16]) -> Vec<u8> {
+    key(TOKEN, &[digest])
+}
+
+pub(super) fn token_expiry(expires_at: Timestamp, digest: &[u8; 16]) -> Vec<u8> {
+    key(TOKEN_EXPIRY, &[&seconds(expires_at), digest])
+}
+
+/// The tokens that expired at `now` or before.
+pub(super) fn tokens_expired(now: Timestamp) -> KeyRange {
+    let behind = u64::from_be_bytes(seconds(now)).saturating_add(1);
+    KeyRange {
+        to: key(TOKEN_EXPIRY, &[&behind.to_be_bytes()]),
+        ..KeyRange::prefix(&[TOKEN_EXPIRY])
+    }
+}
+
+pub(super) fn user_tokens(uid: Uid) -> Vec<u8> {
+    key(USER_TOKEN, &[&uid.get().to_be_bytes()])
+}
+
+/// `number` sets tokens of one second in the order in which they were given.
+pub(super) fn user_token(
+    uid: Uid,
+    issued_at: Timestamp,
+    number: u64,
+    digest: &[u8; 16],
+) -> Vec<u8> {
+    let (uid, number) = (uid.get().to_be_bytes(), number.to_be_bytes());
+    key(USER_TOKEN, &[&uid, &seconds(issued_at), &number, digest])
+}
+
+/// When the token under a key of F2 was given, and its number.
+pub(super) fn user_token_turn(key: &[u8]) -> Option<(Timestamp, u64)> {
+    let (at, rest) = key.get(9..)?.split_first_chunk::<8>()?;
+    let at = i64::try_from(u64::from_be_bytes(*at)).ok()?;
+    let number = u64::from_be_bytes(*rest.first_chunk::<8>()?);
+    Some((Timestamp::from_unix(at), number))
+}
+
+/// The token's digest at the end of a key of F1 or F2.
+pub(super) fn token_digest(key: &[u8]) -> Option<[u8; 16]> {
+    key.last_chunk::<16>().copied()
+}
+
+/// The number in an eight-byte part that ends the key.
+pub(super) fn last_number(key: &[u8]) -> Option<u64> {
+    key.last_chunk::<8>().map(|last| u64::from_be_bytes(*last))
+}
