@@ -35,6 +35,8 @@ mod rebuild;
 mod records;
 mod recover;
 #[cfg(test)]
+mod restart_tests;
+#[cfg(test)]
 mod samples;
 mod seal;
 mod sealed;
