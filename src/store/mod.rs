@@ -13,6 +13,8 @@ mod frame;
 mod front;
 mod health;
 mod journal;
+#[cfg(test)]
+mod live_copy;
 mod memory;
 mod open;
 mod open_error;
@@ -31,6 +33,7 @@ mod sim_disk;
 #[cfg(test)]
 mod test_home;
 mod tx;
+mod watchdog;
 mod working_set;
 mod writer;
 #[cfg(test)]
