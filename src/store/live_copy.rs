@@ -1,7 +1,7 @@
 //! The promise about copies: whatever a tool copies while the journal is written, in any order and
 //! however slowly, the copy comes up with all that was acknowledged before the copying began.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,17 +85,12 @@ impl Scene {
         self.journal = Some(journal);
     }
 
-    /// Copies the journal piece by piece while it is written; the copy.
+    /// Copies the journal piece by piece while it is written; the copy. Some tools look again for
+    /// files that have come since.
     fn copy(&mut self) -> SimDisk {
-        let names = self.disk.list(Path::new(DIR)).expect("a directory");
-        let mut left: Vec<_> = names
-            .into_iter()
-            .map(|name| Copying {
-                name,
-                bytes: vec![],
-            })
-            .collect();
         let copy = SimDisk::new(1);
+        let (mut left, mut seen) = (vec![], BTreeSet::new());
+        self.look(&mut left, &mut seen);
         while !left.is_empty() {
             let at = self.below(left.len());
             let piece = 1 + self.below(300);
@@ -110,11 +105,22 @@ impl Scene {
                 let mut file = copy.create(&Path::new(DIR).join(name)).expect("no fault");
                 file.write_at(&bytes, 0).expect("no fault");
             }
-            if self.below(3) == 0 {
-                self.write();
+            match self.below(24) {
+                0..8 => self.write(),
+                8 => self.look(&mut left, &mut seen),
+                _ => {}
             }
         }
         copy
+    }
+
+    fn look(&self, left: &mut Vec<Copying>, seen: &mut BTreeSet<String>) {
+        for name in self.disk.list(Path::new(DIR)).expect("a directory") {
+            if seen.insert(name.clone()) {
+                let bytes = vec![];
+                left.push(Copying { name, bytes });
+            }
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod disk;
 mod error;
 mod format;
 mod frame;
+#[cfg(test)]
+mod frame_tests;
 mod front;
 mod health;
 mod journal;
