@@ -214,9 +214,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "INFO  access: method=GET status=200 path=/a\\\"b",
-                "WARN  zhanggui::cli::log::tests: 对方没有回答 attempts=3 late=true",
-                "WARN  hyper_util: another crate's warning",
+                "INFO access: method=GET status=200 path=/a\\\"b",
+                "WARN zhanggui::cli::log::tests: 对方没有回答 attempts=3 late=true",
+                "WARN hyper_util: another crate's warning",
             ]
         );
     }

@@ -1,7 +1,6 @@
 //! Payment attempts by out_trade_no, and which attempt a transaction paid.
 
-use super::codec;
-use super::orders::collect;
+use super::codec::{self, collect};
 use super::records::{AttemptRecord, PaidByRecord};
 use super::{KeyRange, Read, StoreError, Tx, keys};
 use crate::base::{OrderNo, OutTradeNo, TransactionId};

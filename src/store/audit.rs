@@ -1,8 +1,8 @@
 //! Whether every record has its index entries and every index entry its record.
 
-use super::codec;
+use super::codec::{self, collect};
 use super::due::WorkKind;
-use super::orders::{Indexed, collect};
+use super::orders::Indexed;
 use super::records::{AttemptRecord, OrderRecord, PaidByRecord, UidRecord, UserRecord};
 use super::{KeyRange, Read, StoreError, View, attempts, goods, keys};
 use crate::base::OrderNo;
@@ -177,3 +177,7 @@ fn payments(read: &impl Read, faults: &mut Vec<String>) -> Result<(), StoreError
         },
     )
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

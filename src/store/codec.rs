@@ -3,11 +3,13 @@
 //!
 //! No value exceeds [`VALUE_MAX`]: a longer record is laid down in pieces under keys of their own.
 
+use std::ops::ControlFlow;
+
 use bincode::Options;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Read, StoreError, Tx, keys};
+use super::{KeyRange, Read, StoreError, Tx, keys};
 
 /// The most bytes of record that one value holds (sled wants values of at most 4 KiB).
 pub(super) const VALUE_MAX: usize = 3584;
@@ -94,6 +96,29 @@ pub(super) fn delete<R: Record>(tx: &mut Tx<'_>, key: Vec<u8>) -> Result<(), Sto
 /// The value of a record that never outgrows it, for writes that do not go through a [`Tx`].
 pub(super) fn value<R: Record>(key: &[u8], record: &R) -> Vec<u8> {
     seal(key, &[&[WHOLE], &to_bytes(record)])
+}
+
+/// A key and its value.
+pub(super) type Found = (Vec<u8>, Vec<u8>);
+
+/// The first `limit` keys and values of `range`, so that what is done with them may read again.
+pub(super) fn collect(
+    read: &impl Read,
+    range: &KeyRange,
+    limit: usize,
+) -> Result<Vec<Found>, StoreError> {
+    let mut found = vec![];
+    if limit == 0 {
+        return Ok(found);
+    }
+    read.scan(range, &mut |key, value| {
+        found.push((key.to_vec(), value.to_vec()));
+        match found.len() < limit {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    })?;
+    Ok(found)
 }
 
 /// The error for a record of this kind that fails its check. It names the key, never the content.

@@ -3,7 +3,7 @@
 //! The kind comes first, so that a kind which nobody carries out yet never stands in another's way.
 //! Idempotency keys need no entry here: they lie by the day and are forgotten by it.
 
-use super::orders::collect;
+use super::codec::collect;
 use super::{Read, StoreError, Tx, keys};
 use crate::base::{OrderNo, OutTradeNo, Timestamp};
 
@@ -90,4 +90,44 @@ pub fn due_now(
 
 fn damaged(read: &impl Read, key: &[u8]) -> StoreError {
     read.corrupt(&format!("due work {}", key.escape_ascii()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::samples::{at, order_no, write};
+
+    #[tokio::test]
+    async fn work_is_due_at_its_second_oldest_first_and_kinds_do_not_hide_each_other() {
+        let store = Store::memory();
+        let query = Work::Query(OutTradeNo::new(order_no(0, 1), 2));
+        let close = Work::Close(order_no(0, 2));
+        let later = Work::Close(order_no(0, 1));
+        let (q, c, l) = (query.clone(), close.clone(), later.clone());
+        write(&store, move |tx| {
+            schedule(tx, at(300), &l);
+            schedule(tx, at(9), &q);
+            schedule(tx, at(10), &c);
+            Ok(())
+        })
+        .await;
+        let kinds = [WorkKind::Expire, WorkKind::Close, WorkKind::Query];
+        let due =
+            |now: i64, limit: usize| store.read(move |view| due_now(view, &kinds, at(now), limit));
+        assert_eq!(due(8, 9).await, Ok(vec![]));
+        assert_eq!(due(9, 9).await, Ok(vec![(at(9), query.clone())]));
+        let first = vec![(at(10), close.clone()), (at(9), query)];
+        assert_eq!(due(300, 1).await, Ok(first));
+        assert_eq!(due(300, 9).await.map(|all| all.len()), Ok(3));
+        write(&store, move |tx| {
+            unschedule(tx, at(10), &close);
+            Ok(())
+        })
+        .await;
+        let closes = store
+            .read(|view| due_now(view, &[WorkKind::Close], at(999), 9))
+            .await;
+        assert_eq!(closes, Ok(vec![(at(300), later)]));
+    }
 }

@@ -1,12 +1,21 @@
 //! The store as the floors above see it: closures in, answers out.
 
-use std::sync::Arc;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::command::{Closure, Ran, Reply};
 use super::memory::MemoryEngine;
-use super::read::View;
+use super::open::{OpenReport, Opened, StoreConfig, open};
+use super::open_error::OpenError;
+use super::read::{View, is_cache};
+use super::rebuild::Progress;
 use super::tx::{Change, Tx};
+use super::writer::{Message, Shared, Writer, watch};
 
 /// One change of a cache key: its new value, or `None` when it is gone.
 pub type CacheChange = (Vec<u8>, Option<Vec<u8>>);
@@ -16,19 +25,74 @@ pub type CacheChange = (Vec<u8>, Option<Vec<u8>>);
 pub struct CacheTicket(u64);
 
 /// The store. Clones share it.
+///
+/// Dropping the last clone without [`Store::close`] is like a crash: nothing acknowledged is lost,
+/// and the next start rebuilds the working set.
 #[derive(Clone)]
-pub struct Store {
-    memory: Arc<MemoryEngine>,
-    cache_batches: Arc<AtomicU64>,
+pub struct Store(Engine);
+
+#[derive(Clone)]
+enum Engine {
+    Memory(Arc<InMemory>),
+    Disk(Arc<OnDisk>),
+}
+
+#[derive(Default)]
+struct InMemory {
+    engine: MemoryEngine,
+    cache_batches: AtomicU64,
+}
+
+struct OnDisk {
+    shared: Arc<Shared>,
+    outbox: Mutex<Outbox>,
+}
+
+/// The way to the writer. The ticket and the place in the queue are taken under one lock.
+struct Outbox {
+    writer: Sender<Message>,
+    cache_batches: u64,
+}
+
+impl OnDisk {
+    fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.shared.health.check()?;
+        let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+        outbox
+            .writer
+            .send(message)
+            .map_err(|_| StoreError::Unavailable)
+    }
+
+    fn send_cache(&self, batch: Vec<CacheChange>) -> Result<CacheTicket, StoreError> {
+        self.shared.health.check()?;
+        let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = outbox.writer.send(Message::Cache(batch));
+        sent.map_err(|_| StoreError::Unavailable)?;
+        outbox.cache_batches += 1;
+        Ok(CacheTicket(outbox.cache_batches))
+    }
 }
 
 impl Store {
+    /// Opens the store in `config.data_dir`, telling `progress` how far it has come. It blocks;
+    /// a large store that was not closed takes seconds.
+    ///
+    /// # Errors
+    /// [`OpenError`], by cause, with the remedy.
+    pub fn open(
+        config: &StoreConfig,
+        progress: &dyn Fn(Progress),
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let opened = open(config, progress)?;
+        let report = opened.report.clone();
+        let on_disk = start(config, opened).map_err(OpenError::io(&config.data_dir))?;
+        Ok((Self(Engine::Disk(Arc::new(on_disk))), report))
+    }
+
     /// A store that lives in memory only, for simulation and tests.
     pub fn memory() -> Self {
-        Self {
-            memory: Arc::default(),
-            cache_batches: Arc::default(),
-        }
+        Self(Engine::Memory(Arc::default()))
     }
 
     /// Runs `f` as one transaction; `Ok` means that its changes are on disk.
@@ -45,10 +109,27 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.memory.write(&mut f)
+        let on_disk = match &self.0 {
+            Engine::Memory(memory) => return memory.engine.write(&mut f),
+            Engine::Disk(on_disk) => on_disk,
+        };
+        let (closure, answer) = Closure::new(f);
+        on_disk.send(Message::Write(Box::new(closure)))?;
+        let Ok(Reply { ran, rest }) = answer.await else {
+            return Err(StoreError::Unknown.into());
+        };
+        drop(rest);
+        match ran {
+            Ran::Returned(result) => result,
+            Ran::Panicked(panic) => resume_unwind(panic),
+        }
     }
 
     /// Runs `f` over what is on disk now.
+    ///
+    /// It runs at once, on the caller's thread: a get takes about 5 µs and a list of 20 about 10 µs
+    /// when hot, less than handing it to a blocking thread and back. A read can wait for a group
+    /// that is being applied, some milliseconds at most; so could one on any other thread.
     ///
     /// # Errors
     /// What `f` returned; or [`StoreError::Unavailable`] when the store is closed or has failed.
@@ -58,7 +139,16 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        f(&View::new(&self.memory.set))
+        match &self.0 {
+            Engine::Memory(memory) => f(&View::new(&memory.engine.set)),
+            Engine::Disk(on_disk) => {
+                on_disk.shared.health.check()?;
+                match on_disk.shared.set().as_ref() {
+                    Some(set) => f(&View::new(set)),
+                    None => Err(StoreError::Unavailable.into()),
+                }
+            }
+        }
     }
 
     /// Changes cache keys ([`CACHE_KEYS`](super::CACHE_KEYS)) some time soon, in order with all
@@ -66,20 +156,33 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the store is closed or has failed.
+    ///
+    /// # Panics
+    /// When a key is not a cache key: a bug of the caller.
     pub fn cache_write(&self, batch: Vec<CacheChange>) -> Result<CacheTicket, StoreError> {
-        let changes = batch.into_iter().map(|(key, value)| match value {
-            Some(value) => (key, Change::Put(value)),
-            None => (key, Change::Delete),
-        });
-        self.memory.set.apply(changes);
-        Ok(CacheTicket(
-            self.cache_batches.fetch_add(1, Ordering::Relaxed) + 1,
-        ))
+        assert!(
+            batch.iter().all(|(key, _)| is_cache(key)),
+            "what is not a cache goes through the journal"
+        );
+        match &self.0 {
+            Engine::Disk(on_disk) => on_disk.send_cache(batch),
+            Engine::Memory(memory) => {
+                let change =
+                    |(key, value): CacheChange| (key, value.map_or(Change::Delete, Change::Put));
+                memory.engine.set.apply(batch.into_iter().map(change));
+                let before = memory.cache_batches.fetch_add(1, Ordering::Relaxed);
+                Ok(CacheTicket(before + 1))
+            }
+        }
     }
 
     /// The newest cache batch that [`Store::read`] sees, and with it all before it.
     pub fn cache_applied(&self) -> CacheTicket {
-        CacheTicket(self.cache_batches.load(Ordering::Relaxed))
+        let applied = match &self.0 {
+            Engine::Memory(memory) => &memory.cache_batches,
+            Engine::Disk(on_disk) => &on_disk.shared.cache_applied,
+        };
+        CacheTicket(applied.load(Ordering::Acquire))
     }
 
     /// Whether the store can write.
@@ -87,20 +190,67 @@ impl Store {
     /// # Errors
     /// The reason, for the operator, why it cannot.
     pub fn health(&self) -> Result<(), String> {
-        Ok(())
+        match &self.0 {
+            Engine::Memory(_) => Ok(()),
+            Engine::Disk(on_disk) => match on_disk.shared.health.failure() {
+                Some(why) => Err(why),
+                None if on_disk.shared.set().is_none() => Err("存储已关闭".to_owned()),
+                None => Ok(()),
+            },
+        }
     }
 
     /// Waits until the store fails for good and tells why; the program must then end, with a
     /// failure. It never returns from a store that is well.
     pub async fn failed(&self) -> String {
-        std::future::pending().await
+        match &self.0 {
+            Engine::Memory(_) => std::future::pending().await,
+            Engine::Disk(on_disk) => on_disk.shared.health.failed().await,
+        }
     }
 
     /// Answers what was sent before, makes all of it durable and ends the writer.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the store had failed before or fails now.
+    /// [`StoreError::Unavailable`] when the store had failed or was closed before, or fails now.
     pub async fn close(&self) -> Result<(), StoreError> {
-        Ok(())
+        let on_disk = match &self.0 {
+            Engine::Memory(_) => return Ok(()),
+            Engine::Disk(on_disk) => on_disk,
+        };
+        let (closed, answer) = oneshot::channel();
+        on_disk.send(Message::Close(closed))?;
+        answer.await.unwrap_or(Err(StoreError::Unavailable))
     }
+}
+
+/// Starts the writer and its watchdog.
+fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
+    let shared = Arc::new(Shared::new(
+        opened.set,
+        Arc::clone(&opened.health),
+        opened.lock,
+    ));
+    let (outbox, inbox) = channel();
+    let writer = Writer {
+        inbox,
+        shared: Arc::clone(&shared),
+        journal: Some(opened.journal),
+        mark: opened.mark,
+        data_dir: config.data_dir.clone(),
+        clock: config.clock.clone(),
+        phase: opened.phase,
+    };
+    let writing = std::thread::Builder::new().name("store-writer".to_owned());
+    writing.spawn(move || writer.run())?;
+    let (steps, health) = (shared.steps(), opened.health);
+    let watching = std::thread::Builder::new().name("store-watchdog".to_owned());
+    watching.spawn(move || watch(&steps, &health))?;
+    Ok(OnDisk {
+        shared,
+        outbox: Mutex::new(Outbox {
+            writer: outbox,
+            cache_batches: 0,
+        }),
+    })
 }

@@ -1,9 +1,8 @@
 //! Goods and their stock. The stock is a record of its own, because every order changes it.
 
 use super::answers::number_cursor;
-use super::codec;
+use super::codec::{self, collect};
 use super::counters::{self, Counter};
-use super::orders::collect;
 use super::records::{GoodsRecord, NumberRecord};
 use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError, Tx, keys};
 use crate::base::GoodsId;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::codec::{self, damaged};
-use super::orders::collect;
+use super::codec::{self, collect, damaged};
 use super::records::{IdempotencyRecord, IdempotencyV1, OrderRecord};
 use super::{Read, StoreError, Tx, keys};
 use crate::base::cipher::FieldKey;
@@ -131,4 +130,72 @@ pub fn forget(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, St
 fn day(at: Timestamp) -> u32 {
     let seconds = u64::try_from(at.unix()).unwrap_or(0);
     u32::try_from(seconds / DAY_S).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::store::samples::{at, field_key, long_order, order, write};
+
+    fn claim(caller: &str, key: &str, body: &Value) -> Claim {
+        let route = "POST /api/v1/orders";
+        Claim::new(Usage { caller, route, key }, body)
+    }
+
+    async fn begun(store: &Store, claim: Claim, seconds: i64) -> Begun {
+        let read = store.read(move |view| begin(view, &field_key(), &claim, at(seconds)));
+        read.await.unwrap()
+    }
+
+    #[test]
+    fn the_same_json_value_in_another_order_of_fields_is_the_same_body() {
+        let (one, two) = (r#"{"a":1,"b":[2,null]}"#, r#"{ "b":[2, null], "a":1 }"#);
+        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(claim("u", "k", &parsed(one)), claim("u", "k", &parsed(two)));
+        assert_ne!(
+            claim("u", "k", &json!({"a": 1})),
+            claim("u", "k", &json!({"a": 2}))
+        );
+        assert_ne!(claim("u", "1k", &json!({})), claim("u1", "k", &json!({})));
+    }
+
+    #[tokio::test]
+    async fn a_key_gives_its_first_answer_for_24_hours_to_its_caller_and_body_only() {
+        for first in [order(1, 80_000, 1), long_order(1, 80_000)] {
+            let store = Store::memory();
+            let mine = claim("uid 1", "k", &json!({"a": 1}));
+            assert_eq!(begun(&store, mine, 80_000).await, Begun::Fresh);
+            let kept = first.clone();
+            write(&store, move |tx| Ok(keep(tx, &field_key(), &mine, &kept)?)).await;
+            let again = Begun::Again(Box::new(first));
+            assert_eq!(begun(&store, mine, 80_000).await, again);
+            assert_eq!(begun(&store, mine, 80_000 + 86_399).await, again);
+            assert_eq!(begun(&store, mine, 80_000 + 86_400).await, Begun::Fresh);
+            let other = claim("uid 1", "k", &json!({"a": 2}));
+            assert_eq!(begun(&store, other, 80_001).await, Begun::Reused);
+            let foreign = claim("uid 2", "k", &json!({"a": 1}));
+            assert_eq!(begun(&store, foreign, 80_001).await, Begun::Fresh);
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_are_forgotten_only_when_no_longer_honoured_and_wholly() {
+        let store = Store::memory();
+        let mine = claim("uid 1", "k", &json!({}));
+        let first = long_order(1, 80_000);
+        write(&store, move |tx| Ok(keep(tx, &field_key(), &mine, &first)?)).await;
+        for (seconds, want) in [(80_000 + 86_399, 0), (80_000 + 2 * 86_400, 1)] {
+            let forgotten = write(&store, move |tx| Ok(forget(tx, at(seconds), 9)?)).await;
+            assert_eq!(forgotten, want, "{seconds}");
+        }
+        let everything = crate::store::KeyRange {
+            to: vec![0xFF],
+            ..crate::store::KeyRange::prefix(&[1])
+        };
+        let left = store.read(move |view| collect(view, &everything, 1)).await;
+        assert_eq!(left, Ok(vec![]));
+    }
 }

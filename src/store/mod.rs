@@ -1,22 +1,54 @@
 //! Floor 2: the store. A journal on disk is the truth, sled is the working set behind it.
 //!
 //! The store keeps; it does not decide. Callers send closures over [`Tx`] and [`View`]; they never
-//! see the journal or sled.
+//! see the journal or sled. What is kept under which key is in `keys` and `records`; the public
+//! modules read and write it.
 
 mod answers;
 mod audit;
 mod codec;
+mod command;
+#[cfg(test)]
+mod copy_tests;
 mod counters;
+mod disk;
 mod error;
+mod format;
 mod frame;
 mod front;
+mod health;
+#[cfg(test)]
+mod histories;
+mod journal;
 mod keys;
 mod memory;
+mod open;
+mod open_error;
+#[cfg(test)]
+mod open_tests;
 mod order_list;
+mod phase;
+#[cfg(test)]
+mod power_cut;
 mod read;
+mod rebuild;
 mod records;
+mod recover;
+#[cfg(test)]
+mod samples;
+mod seal;
+mod sealed;
+mod segment;
+#[cfg(test)]
+mod sim_disk;
+#[cfg(test)]
+mod test_home;
 mod token_map;
 mod tx;
+mod working_set;
+mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 pub mod attempts;
 pub mod due;
@@ -32,5 +64,10 @@ pub use answers::{Failure, Page, PageWanted};
 pub use audit::audit_indexes;
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
+pub use open_error::OpenError;
+pub use phase::Phase;
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
+pub use rebuild::Progress;
+pub use recover::JournalFault;
 pub use tx::Tx;

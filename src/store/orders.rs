@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use super::codec::{self, damaged};
+use super::codec::{self, collect, damaged};
 use super::due::{self, Work};
 use super::keys;
 use super::records::{EntryRecord, OrderRecord, OrderV1, UserOrderRecord};
@@ -181,26 +181,6 @@ pub fn timeline(read: &impl Read, order: &Order) -> Result<Vec<Entry>, StoreErro
         entries.push(entry);
     }
     Ok(entries)
-}
-
-/// The first `limit` keys and values of `range`, so that what is done with them may read again.
-pub(super) fn collect(
-    read: &impl Read,
-    range: &KeyRange,
-    limit: usize,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-    let mut found = vec![];
-    if limit == 0 {
-        return Ok(found);
-    }
-    read.scan(range, &mut |key, value| {
-        found.push((key.to_vec(), value.to_vec()));
-        match found.len() < limit {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        }
-    })?;
-    Ok(found)
 }
 
 #[cfg(test)]

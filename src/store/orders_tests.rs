@@ -1,1 +1,205 @@
+use super::*;
+use crate::model::User;
+use crate::store::histories::{all, faults, first, page, pay, transaction};
+use crate::store::samples::{self, at, field_key, order_no, write};
+use crate::store::{PageWanted, Store, goods, users};
 
+async fn keep(store: &Store, order: Order) {
+    write(store, move |tx| Ok(insert(tx, &field_key(), &order)?)).await;
+}
+
+#[tokio::test]
+async fn an_order_comes_back_as_it_was_kept_and_to_its_owner_only() {
+    let store = Store::memory();
+    for order in [samples::order(7, 0, 1), samples::long_order(7, 1)] {
+        keep(&store, order.clone()).await;
+        let read = store.read(move |view| -> Result<(), StoreError> {
+            let (key, order_no) = (field_key(), order.order_no.clone());
+            assert_eq!(super::order(view, &key, &order_no)?, Some(order.clone()));
+            let mine = require_order(view, &key, &order_no, Owner::Of(Uid::new(7)));
+            assert_eq!(mine, Ok(order));
+            let other = require_order(view, &key, &order_no, Owner::Of(Uid::new(8)));
+            assert_eq!(other, Err(Failure::Refused(Refusal::OrderNotFound)));
+            Ok(())
+        });
+        read.await.unwrap();
+    }
+    assert_eq!(faults(&store).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_new_order_of_two_lines_writes_six_keys_and_no_phone_in_the_clear() {
+    let store = Store::memory();
+    let order = samples::order(7, 0, 1);
+    write(&store, move |tx| {
+        goods::set_stock(tx, samples::goods(1).id, 9)?;
+        goods::set_stock(tx, samples::goods(2).id, 9)?;
+        goods::take_stock(tx, &order.lines)?;
+        Ok(insert(tx, &field_key(), &order)?)
+    })
+    .await;
+    let everything = KeyRange {
+        from: vec![1],
+        to: vec![0xFF],
+        ..KeyRange::prefix(&[1])
+    };
+    let read = store.read(move |view| collect(view, &everything, usize::MAX));
+    let found = read.await.unwrap();
+    assert_eq!(found.len(), 6);
+    let phone = b"13800000000";
+    for (key, value) in found {
+        assert!(
+            !value.windows(phone.len()).any(|part| part == phone),
+            "{}",
+            key.escape_ascii()
+        );
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_while_new_orders_arrive() {
+    let store = Store::memory();
+    let mine: Vec<_> = (0..45).map(|n| samples::order(7, n * 10, 5)).collect();
+    for order in &mine {
+        keep(&store, order.clone()).await;
+    }
+    keep(&store, samples::order(8, 5, 5)).await;
+    let query = OrderQuery::of_user(Uid::new(7), None);
+    let one = page(&store, &query, first(20)).await.unwrap();
+    keep(&store, samples::order(7, 10_000, 5)).await;
+    let wanted = PageWanted {
+        cursor: one.next_cursor,
+        limit: 20,
+    };
+    let two = page(&store, &query, wanted).await.unwrap();
+    let newest: Vec<_> = mine.iter().rev().cloned().collect();
+    assert_eq!(
+        (&one.items[..], &two.items[..]),
+        (&newest[..20], &newest[20..40])
+    );
+    for limit in [1, 7, 100] {
+        assert_eq!(all(&store, &query, limit).await.len(), 46);
+        assert_eq!(all(&store, &OrderQuery::default(), limit).await.len(), 47);
+    }
+    let foreign = PageWanted {
+        cursor: Some("AAAA".to_owned()),
+        limit: 20,
+    };
+    let refused = page(&store, &query, foreign).await;
+    assert!(matches!(
+        refused,
+        Err(Failure::Refused(Refusal::FieldInvalid {
+            field: "cursor",
+            ..
+        }))
+    ));
+}
+
+#[tokio::test]
+async fn a_search_finds_by_number_by_transaction_and_by_phone() {
+    let store = Store::memory();
+    write(&store, |tx| {
+        for uid in 1..=2 {
+            let (before, _) = users::upsert(tx, &field_key(), &samples::login(uid), at(0))?;
+            let after = User {
+                phone: "13800000000".to_owned(),
+                ..before.clone()
+            };
+            users::update(tx, &field_key(), &before, &after)?;
+        }
+        for (uid, seconds) in [(1, 0), (2, 10), (1, 20), (3, 30)] {
+            insert(tx, &field_key(), &samples::order(uid, seconds, 1))?;
+        }
+        pay(tx, 7, &order_no(10, 1))
+    })
+    .await;
+    let q = |q: &str| OrderQuery {
+        q: Some(q.to_owned()),
+        ..OrderQuery::default()
+    };
+    let number = order_no(20, 1);
+    let table = [
+        (q(number.as_str()), vec![20]),
+        (q(&number.as_str().to_lowercase()), vec![20]),
+        (q(&format!("{number}_2")), vec![20]),
+        (q(transaction(7).as_str()), vec![10]),
+        (q(" 13800000000 "), vec![20, 10, 0]),
+        (q("13900000000"), vec![]),
+        (q(""), vec![]),
+        (
+            OrderQuery {
+                uid: Some(Uid::new(2)),
+                ..q("13800000000")
+            },
+            vec![10],
+        ),
+        (
+            OrderQuery {
+                status: Some(OrderStatus::Paid),
+                ..q("13800000000")
+            },
+            vec![10],
+        ),
+        (
+            OrderQuery {
+                from: Some(at(10)),
+                to: Some(at(30)),
+                ..OrderQuery::default()
+            },
+            vec![20, 10],
+        ),
+        (
+            OrderQuery {
+                from: Some(at(31)),
+                ..OrderQuery::default()
+            },
+            vec![],
+        ),
+        (
+            OrderQuery {
+                to: Some(at(30)),
+                ..q(order_no(30, 1).as_str())
+            },
+            vec![],
+        ),
+        (
+            OrderQuery {
+                status: Some(OrderStatus::Pending),
+                ..OrderQuery::default()
+            },
+            vec![30, 20, 0],
+        ),
+        (
+            OrderQuery::of_user(Uid::new(1), Some(OrderStatus::Paid)),
+            vec![],
+        ),
+    ];
+    for (query, seconds) in table {
+        let want: Vec<_> = seconds.into_iter().map(|s| order_no(s, 1)).collect();
+        for limit in [1, 2, 20] {
+            assert_eq!(all(&store, &query, limit).await, want, "{query:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_timeline_begins_with_the_order_and_keeps_what_was_noted_in_turn() {
+    let store = Store::memory();
+    let order = samples::order(7, 0, 1);
+    keep(&store, order.clone()).await;
+    let noted = order.clone();
+    write(&store, move |tx| {
+        for n in 0..300 {
+            note(tx, &noted.order_no, Entry::new(at(n), "x", n.to_string()))?;
+        }
+        Ok(())
+    })
+    .await;
+    let told = store
+        .read(move |view| timeline(view, &order))
+        .await
+        .unwrap();
+    assert_eq!(told[0].kind, "order.created");
+    let texts: Vec<_> = told[1..].iter().map(|entry| entry.text.clone()).collect();
+    assert_eq!(texts, (0..300).map(|n| n.to_string()).collect::<Vec<_>>());
+}

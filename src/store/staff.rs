@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::codec;
+use super::codec::{self, collect};
 use super::counters::{self, Counter};
-use super::orders::collect;
 use super::records::{AdminRecord, AdminV1, ApiKeyRecord};
 use super::{KeyRange, Read, StoreError, Tx, keys};
 use crate::base::{Secret, Timestamp};
@@ -125,4 +124,53 @@ pub fn api_keys(read: &impl Read) -> Result<Vec<ApiKey>, StoreError> {
     }
     all.sort_unstable_by_key(|key| std::cmp::Reverse(key.id));
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::samples::{at, write};
+
+    #[tokio::test]
+    async fn a_revoked_key_opens_nothing_and_its_id_is_not_given_again() {
+        let store = Store::memory();
+        let ids = write(&store, |tx| {
+            let one = insert_api_key(tx, "one", &[1; 32], at(0))?;
+            let revoked = revoke_api_key(tx, one.id, at(5))?.unwrap();
+            assert_eq!(revoked.revoked_at, Some(at(5)));
+            let again = revoke_api_key(tx, one.id, at(9))?.unwrap();
+            assert_eq!(again.revoked_at, Some(at(5)));
+            assert_eq!(revoke_api_key(tx, 99, at(5))?, None);
+            let two = insert_api_key(tx, "two", &[2; 32], at(6))?;
+            assert_eq!(api_key(tx, &[1; 32])?, None);
+            assert_eq!(api_key(tx, &[2; 32])?, Some(two));
+            assert_eq!(api_key(tx, &[3; 32])?, None);
+            Ok(api_keys(tx)?.iter().map(|key| key.id).collect::<Vec<_>>())
+        })
+        .await;
+        assert_eq!(ids, [2, 1]);
+    }
+
+    #[tokio::test]
+    async fn an_admin_comes_back_by_name_and_is_not_printed_with_the_hash() {
+        let store = Store::memory();
+        let found = write(&store, |tx| {
+            let password_hash = Secret::from("$argon2id$v=19$");
+            let (name, created_at) = ("掌柜".to_owned(), at(0));
+            put_admin(
+                tx,
+                &Admin {
+                    name,
+                    password_hash,
+                    created_at,
+                },
+            )?;
+            assert!(admin(tx, "nobody")?.is_none());
+            Ok(admin(tx, "掌柜")?.unwrap())
+        })
+        .await;
+        assert!(found.password_hash.matches("$argon2id$v=19$"));
+        assert!(!format!("{found:?}").contains("argon2id"));
+    }
 }

@@ -25,10 +25,13 @@ pub(super) enum Known {
     Unknown(u64),
 }
 
+/// A token that sled may not show rightly yet: its session, or `None` when it has gone.
+pub(super) type Recent = (TokenHash, Option<Arc<Session>>);
+
 /// See the module.
 pub(super) struct TokenMap {
     hot: Cache<TokenHash, Arc<Session>>,
-    recent: Mutex<Recent>,
+    recent: Mutex<Changes>,
 }
 
 /// A change that sled may not show yet: the session, or that it is gone.
@@ -39,7 +42,7 @@ struct Change {
 }
 
 #[derive(Default)]
-struct Recent {
+struct Changes {
     changes: HashMap<TokenHash, Change>,
     order: VecDeque<(CacheTicket, TokenHash)>,
     /// Counts revocations, so that a slow reader of sled learns that its answer may be stale.
@@ -48,7 +51,7 @@ struct Recent {
     floors: HashMap<Uid, u64>,
 }
 
-impl Recent {
+impl Changes {
     /// Forgets the changes that sled shows by now.
     fn settle(&mut self, applied: CacheTicket) {
         while let Some((ticket, hash)) = self.order.front().copied()
@@ -82,7 +85,7 @@ impl TokenMap {
         }
     }
 
-    fn recent(&self) -> MutexGuard<'_, Recent> {
+    fn recent(&self) -> MutexGuard<'_, Changes> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,7 +123,7 @@ impl TokenMap {
         (hash, session): (TokenHash, Arc<Session>),
         store: &Store,
         batch: Vec<CacheChange>,
-    ) -> Result<Vec<(TokenHash, Option<Arc<Session>>)>, StoreError> {
+    ) -> Result<Vec<Recent>, StoreError> {
         let mut recent = self.recent();
         recent.settle(store.cache_applied());
         if recent.is_ended(&session) {

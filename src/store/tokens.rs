@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::orders::collect;
-use super::records::{Place, Sealed, TokenRecord, TokenV1, UserRecord};
-use super::token_map::{Known, TokenMap};
+use super::codec::collect;
+use super::records::{TokenRecord, TokenV1, UserRecord};
+use super::sealed::{Place, Sealed};
+use super::token_map::{Known, Recent, TokenMap};
 use super::{CacheChange, KeyRange, Store, StoreError, View, codec, keys};
 use crate::base::cipher::{CannotOpen, FieldKey};
 use crate::base::{AppId, OpenId, Secret, Timestamp, Uid, hash};
@@ -152,6 +153,9 @@ pub struct Tokens {
     given: AtomicU64,
 }
 
+/// An expired token, with its keys.
+type Expired = (TokenHash, Vec<Vec<u8>>);
+
 /// A token's place among its user's tokens, oldest first.
 type Turn = (Timestamp, u64, TokenHash);
 
@@ -228,7 +232,7 @@ impl Tokens {
         &self,
         uid: Uid,
         newest: TokenHash,
-        recent: Vec<(TokenHash, Option<Arc<Session>>)>,
+        recent: Vec<Recent>,
     ) -> Result<(), StoreError> {
         let read = self.store.read(move |view| -> Result<_, StoreError> {
             collect(view, &KeyRange::prefix(&keys::user_tokens(uid)), usize::MAX)
@@ -314,7 +318,7 @@ fn kept(view: &View<'_>, hash: TokenHash) -> Result<Option<Session>, StoreError>
 
 /// The tokens that expired at `now`, each with its keys. An entry whose token has gone before is
 /// all that is left of it.
-fn expired(view: &View<'_>, now: Timestamp) -> Result<Vec<(TokenHash, Vec<Vec<u8>>)>, StoreError> {
+fn expired(view: &View<'_>, now: Timestamp) -> Result<Vec<Expired>, StoreError> {
     let mut expired = vec![];
     for (entry, _) in collect(view, &keys::tokens_expired(now), SWEEP_MAX)? {
         let Some(hash) = keys::token_digest(&entry).map(TokenHash) else {

@@ -1,6 +1,5 @@
 //! One closure's view of the store: what is on disk, what its group changed before it, and its own
 //! changes on top. Dropping the own changes is the savepoint.
-#![expect(dead_code, reason = "the group-commit writer uses the rest")]
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -80,7 +79,7 @@ impl Overlay {
         }
     }
 
-    fn set(&mut self, key: Vec<u8>, change: Change) {
+    pub(super) fn set(&mut self, key: Vec<u8>, change: Change) {
         assert!(
             key.first().is_some_and(|byte| *byte != 0),
             "a key starts with its kind"

@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::answers::number_cursor;
-use super::codec;
+use super::codec::{self, collect};
 use super::counters::{self, Counter};
-use super::orders::collect;
 use super::records::{NumberRecord, UnmatchedRecord};
 use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError, Tx, keys};
 use crate::base::{Fen, Timestamp, TransactionId, hash};
@@ -76,4 +75,36 @@ pub fn list(read: &impl Read, wanted: &PageWanted) -> Result<Page<Unmatched>, Fa
 fn digest(notify: &Unmatched) -> [u8; 32] {
     let id = notify.transaction_id.as_str();
     hash::sha256(format!("{id}\n{}", notify.out_trade_no).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::samples::{at, unmatched, write};
+
+    #[tokio::test]
+    async fn a_notify_repeated_by_wechat_is_one_entry_that_counts() {
+        let store = Store::memory();
+        let other = Unmatched {
+            transaction_id: "4200000000202601010000000002".parse().unwrap(),
+            ..unmatched()
+        };
+        for notify in [unmatched(), other.clone(), unmatched(), unmatched()] {
+            let notify = Unmatched {
+                last_at: at(50),
+                ..notify
+            };
+            write(&store, move |tx| Ok(put(tx, &notify)?)).await;
+        }
+        let page = |cursor| {
+            let wanted = PageWanted { cursor, limit: 1 };
+            store.read(move |view| list(view, &wanted))
+        };
+        let one = page(None).await.unwrap();
+        assert_eq!(one.items[0].transaction_id, other.transaction_id);
+        let two = page(one.next_cursor).await.unwrap();
+        assert_eq!((two.items[0].times, two.items[0].first_at), (3, at(5)));
+        assert_eq!((two.items[0].last_at, two.next_cursor), (at(50), None));
+    }
 }

@@ -1,9 +1,8 @@
 //! Users, found by uid, by openid and by phone. Phones and addresses are kept sealed.
 
 use super::answers::number_cursor;
-use super::codec::{self, damaged};
+use super::codec::{self, collect, damaged};
 use super::counters::{self, Counter};
-use super::orders::collect;
 use super::records::{UidRecord, UserRecord, phone_digest};
 use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError, Tx, keys};
 use crate::base::cipher::FieldKey;

@@ -1,5 +1,6 @@
 //! From a request to its answer: id, client, row, handler, headers, log line.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -27,10 +28,32 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// The longest path and query, bytes: beyond it the answer is 414.
 const MAX_TARGET_BYTES: usize = 8 * 1024;
 
+/// Who is at the other end of a connection; its text is made once, for the log.
+pub(super) struct Peer {
+    addr: IpAddr,
+    text: String,
+}
+
+impl Peer {
+    pub(super) fn new(addr: IpAddr) -> Self {
+        let addr = addr.to_canonical();
+        let text = addr.to_string();
+        Self { addr, text }
+    }
+
+    fn text_of(&self, client_addr: IpAddr) -> Cow<'_, str> {
+        if client_addr == self.addr {
+            Cow::Borrowed(&self.text)
+        } else {
+            Cow::Owned(client_addr.to_string())
+        }
+    }
+}
+
 /// Answers one request of `peer`, and logs it.
 pub(super) async fn answer<S: Send + Sync + 'static>(
     site: &Site<S>,
-    peer: IpAddr,
+    peer: &Peer,
     pace: &Pace,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
@@ -39,7 +62,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     let (head, incoming) = request.into_parts();
     let arrival = Arrival {
         id: site.ids.next(),
-        client_addr: site.proxies.client_of(peer, &head.headers),
+        client_addr: site.proxies.client_of(peer.addr, &head.headers),
     };
     let (method, uri) = (head.method.clone(), head.uri.clone());
     let mut response = routed(site, arrival, head, incoming).await;
@@ -57,7 +80,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
         bytes = response.body().size_hint().lower(),
         elapsed_us = u64::try_from(made.duration_since(begun).as_micros()).unwrap_or(u64::MAX),
         request_id = arrival.id.as_str(),
-        client_addr = %arrival.client_addr,
+        client_addr = &*peer.text_of(arrival.client_addr),
     );
     Ok(response)
 }

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::answer::answer;
+use super::answer::{Peer, answer};
 use super::server::{Deadlines, Site};
 
 /// The longest head, bytes: beyond it hyper answers 431. That answer and the 400 to what is not
@@ -31,6 +31,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let pace = Pace::new();
+    let peer = Peer::new(peer);
     let io = TokioIo::new(Paced {
         stream,
         pace: &pace,
@@ -38,7 +39,10 @@ where
     let serving = http1::Builder::new()
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
-        .serve_connection(io, service_fn(|request| answer(site, peer, &pace, request)));
+        .serve_connection(
+            io,
+            service_fn(|request| answer(site, &peer, &pace, request)),
+        );
     let (mut serving, mut stop) = (pin!(serving), pin!(site.stop.cancelled()));
     let watch = Watch::new(&pace, &site.limits.deadlines);
     let (mut watch, mut stopping) = (pin!(watch), false);

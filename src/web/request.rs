@@ -80,9 +80,9 @@ impl Req {
     /// The token of `Authorization: Bearer …`.
     pub fn bearer(&self) -> Option<&str> {
         let value = self.head.headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
+        let (scheme, token) = value.split_at_checked("Bearer ".len())?;
         scheme
-            .eq_ignore_ascii_case("bearer")
+            .eq_ignore_ascii_case("Bearer ")
             .then(|| token.trim_matches(' '))
     }
 

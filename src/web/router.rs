@@ -62,7 +62,8 @@ where
 }
 
 impl<S> Route<S> {
-    pub(super) fn pattern(&self) -> &'static str {
+    /// The path pattern, such as `/api/v1/orders/{order_no}`.
+    pub fn pattern(&self) -> &'static str {
         self.pattern
     }
 
@@ -159,8 +160,9 @@ impl Node {
         let Some(path) = path else {
             return (!self.rows.is_empty()).then_some(self);
         };
-        let (segment, rest) = match path.split_once('/') {
-            Some((segment, rest)) => (segment, Some(rest)),
+        // Segments are short: a plain loop beats the search that split_once starts.
+        let (segment, rest) = match path.bytes().position(|byte| byte == b'/') {
+            Some(end) => (&path[..end], Some(&path[end + 1..])),
             None => (path, None),
         };
         let fixed = self.fixed.iter().find(|(text, _)| *text == segment);

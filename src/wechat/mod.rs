@@ -29,7 +29,7 @@ pub use config::{PayConfig, Version, WechatConfig};
 pub use error::{Cause, Refused, WechatError};
 pub use mini::Session;
 pub use notify::{NotifyRefusal, Opened, UnverifiedNotice};
-pub use paid::{Expected, Mismatch, PaidNotice};
+pub use paid::PaidNotice;
 pub use prepay::{PayParams, PrepayRequest, Protocol, Wanted};
 pub use v2::{SignType, V2Keys};
 pub use v3::{Keyring, SignatureFault, SignatureHeaders, V3Keys};

@@ -37,9 +37,6 @@ pub enum NotifyRefusal {
     /// A genuine message, but not of a successful payment.
     #[error("不是支付成功的通知")]
     NotPaid,
-    /// It speaks another protocol or sign type than its attempt.
-    #[error("通知的协议与该笔支付不符")]
-    WrongProtocol,
 }
 
 impl NotifyRefusal {
@@ -78,8 +75,8 @@ impl UnverifiedNotice {
         self.fields.text("out_trade_no")
     }
 
-    /// Verifies it with the protocol of its attempt; `None` when no attempt has its number, to
-    /// tell a genuine notice for an unknown number from a forged one.
+    /// Verifies it with the protocol of its attempt. Without one, or with a v3 attempt, it is
+    /// verified by itself, to tell a genuine notice that matches nothing from a forged one.
     ///
     /// # Errors
     /// [`NotifyRefusal`], by the first check that fails.
@@ -93,14 +90,21 @@ impl UnverifiedNotice {
         let keys = configured_v2(keys)?;
         let sign_type = match attempt.map(Protocol::sign_type) {
             Some(Some(sign_type)) => sign_type,
-            Some(None) => return Err(NotifyRefusal::WrongProtocol),
-            None => self.declared().unwrap_or(keys.sign_type),
+            // Another protocol's attempt, or none: whether it is genuine must be known all the same.
+            Some(None) | None => self.signed_with(keys),
         };
         v2::notify::read_paid(&self.fields, &keys.key, sign_type, self.digest)
     }
 
-    fn declared(&self) -> Option<SignType> {
-        self.fields.text("sign_type").parse().ok()
+    /// The sign type it declares, or else the one that its signature holds in.
+    fn signed_with(&self, keys: &V2Keys) -> SignType {
+        let declared = self.fields.text("sign_type").parse().ok();
+        let other = match keys.sign_type {
+            SignType::Md5 => SignType::HmacSha256,
+            SignType::HmacSha256 => SignType::Md5,
+        };
+        let holds = v2::sign::verifies(&self.fields, &keys.key, other);
+        declared.unwrap_or(if holds { other } else { keys.sign_type })
     }
 }
 
@@ -217,14 +221,14 @@ mod tests {
             (message(hmac, false), Some(V2HmacSha256), Ok(V2HmacSha256)),
             (message(md5, true), Some(V2HmacSha256), bad),
             (message(hmac, true), Some(V2Md5), bad),
-            (
-                message(md5, false),
-                Some(V3),
-                Err(NotifyRefusal::WrongProtocol),
-            ),
+            (message(md5, false), Some(V3), Ok(V2Md5)),
+            (message(hmac, true), Some(V3), Ok(V2HmacSha256)),
             (message(md5, true), None, Ok(V2Md5)),
             (message(hmac, false), None, Ok(V2HmacSha256)),
-            (message(md5, false), None, bad),
+            (message(md5, false), None, Ok(V2Md5)),
+            (message(md5, false).replace("<sign>", "<sign>X"), None, bad),
+            (message(md5, false).replace("788", "789"), None, bad),
+            (message(md5, false).replace("788", "789"), Some(V3), bad),
         ];
         for (at, (body, attempt, want)) in table.into_iter().enumerate() {
             assert_eq!(verified(&body, attempt), want, "row {at}");

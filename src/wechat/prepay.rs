@@ -13,16 +13,7 @@ use crate::base::{AppId, Fen, MchId, OpenId, PrepayId, Timestamp};
 
 use super::v2::SignType;
 
-/// Which protocol, and which signature, an attempt speaks. Its notify must speak the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Protocol {
-    /// API v2, MD5.
-    V2Md5,
-    /// API v2, HMAC-SHA256.
-    V2HmacSha256,
-    /// API v3.
-    V3,
-}
+pub use crate::model::Protocol;
 
 impl Protocol {
     /// The v2 protocol with this digest.

@@ -25,16 +25,17 @@ impl Line {
         }
         let (time, offset) = self.stamp.split_at(self.stamp.len() - "+08:00".len());
         let (level, target) = (level_name(event.metadata()), event.metadata().target());
-        self.text.clear();
         let text = &mut self.text;
-        // Writing to a String does not fail; a value that refuses to be printed stays cut.
-        let _ = match format {
-            LogFormat::Pretty => write!(text, "{time}.{ms:03}{offset} {level:5} {target}:"),
-            LogFormat::Json => write!(
-                text,
-                "{{\"time\":\"{time}.{ms:03}{offset}\",\"level\":\"{level}\",\"target\":\"{target}\""
-            ),
+        text.clear();
+        let [start, to_level, to_target, end] = match format {
+            LogFormat::Pretty => ["", " ", " ", ":"],
+            LogFormat::Json => ["{\"time\":\"", "\",\"level\":\"", "\",\"target\":\"", "\""],
         };
+        push_all(text, &[start, time, "."]);
+        for unit in [100, 10, 1] {
+            push_number(text, u64::try_from(ms / unit % 10).unwrap_or(0));
+        }
+        push_all(text, &[offset, to_level, level, to_target, target, end]);
         match format {
             LogFormat::Pretty => {
                 event.record(&mut Pretty(text));
@@ -46,6 +47,27 @@ impl Line {
             }
         }
     }
+}
+
+fn push_all(text: &mut String, parts: &[&str]) {
+    for part in parts {
+        text.push_str(part);
+    }
+}
+
+/// `number` in decimal: a line has four of them, and formatting costs five times as much.
+fn push_number(text: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut from = digits.len();
+    loop {
+        from -= 1;
+        digits[from] = b'0' + u8::try_from(number % 10).expect("one digit");
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text.push_str(std::str::from_utf8(&digits[from..]).expect("digits are ASCII"));
 }
 
 fn level_name(metadata: &Metadata<'_>) -> &'static str {
@@ -61,44 +83,73 @@ fn level_name(metadata: &Metadata<'_>) -> &'static str {
 /// Fields as ` key=value`, the message bare.
 struct Pretty<'a>(&'a mut String);
 
+impl Pretty<'_> {
+    fn name(&mut self, field: &Field) {
+        match field.name() {
+            "message" => self.0.push(' '),
+            name => push_all(self.0, &[" ", name, "="]),
+        }
+    }
+}
+
 impl Visit for Pretty<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = match field.name() {
-            "message" => self.0.write_char(' '),
-            name => write!(self.0, " {name}="),
-        };
+        self.name(field);
+        // Writing to a String does not fail; a value that refuses to be printed stays cut.
         let _ = write!(Escaped(self.0), "{value:?}");
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
+        self.name(field);
+        let _ = Escaped(self.0).write_str(value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.name(field);
+        push_number(self.0, value);
     }
 }
 
 /// Fields as `,"key":value`.
 struct Json<'a>(&'a mut String);
 
+impl Json<'_> {
+    fn name(&mut self, field: &Field) {
+        push_all(self.0, &[",\"", field.name(), "\":"]);
+    }
+}
+
 impl Visit for Json<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = write!(self.0, ",\"{}\":\"", field.name());
+        self.name(field);
+        self.0.push('"');
         let _ = write!(Escaped(self.0), "{value:?}");
         self.0.push('"');
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.record_debug(field, &format_args!("{value}"));
+        self.name(field);
+        self.0.push('"');
+        let _ = Escaped(self.0).write_str(value);
+        self.0.push('"');
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        let _ = write!(self.0, ",\"{}\":{value}", field.name());
+        self.name(field);
+        push_number(self.0, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        let _ = write!(self.0, ",\"{}\":{value}", field.name());
+        self.name(field);
+        if value < 0 {
+            self.0.push('-');
+        }
+        push_number(self.0, value.unsigned_abs());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        let _ = write!(self.0, ",\"{}\":{value}", field.name());
+        self.name(field);
+        self.0.push_str(if value { "true" } else { "false" });
     }
 }
 
@@ -108,10 +159,10 @@ struct Escaped<'a>(&'a mut String);
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let plain = |c: char| !c.is_control() && c != '"' && c != '\\';
-        if text
-            .bytes()
-            .all(|b| matches!(b, b' '..=b'~') && plain(char::from(b)))
-        {
+        // No early exit: the loop over short texts is vectorised.
+        if text.bytes().fold(true, |all, b| {
+            all & matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\')
+        }) {
             self.0.push_str(text);
             return Ok(());
         }
@@ -136,5 +187,14 @@ mod tests {
         let mut text = String::new();
         let _ = write!(Escaped(&mut text), "a\"b\\c\nd\r\u{1b}[2J掌\u{85}");
         assert_eq!(text, "a\\\"b\\\\c\\nd\\u000d\\u001b[2J掌\\u0085");
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 9, 10, 1234, u64::MAX] {
+            let mut text = String::new();
+            push_number(&mut text, number);
+            assert_eq!(text, number.to_string());
+        }
     }
 }

@@ -147,7 +147,8 @@ mod tests {
 
     use super::*;
     use crate::base::Secret;
-    use crate::wechat::paid::{Expected, Mismatch};
+    use crate::model::attempt::Mismatch;
+    use crate::model::{Attempt, AttemptState};
     use crate::wechat::vectors::{self, text};
 
     fn keys(vector: &Value) -> V3Keys {
@@ -214,15 +215,24 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let order = &vector["local_order"];
-        let expected = Expected {
+        let expected = Attempt {
+            out_trade_no: text(order, "out_trade_no").parse().unwrap(),
             protocol: Protocol::V3,
-            appid: &text(order, "appid").parse().unwrap(),
-            mchid: &text(order, "mchid").parse().unwrap(),
-            out_trade_no: text(order, "out_trade_no"),
+            appid: text(order, "appid").parse().unwrap(),
+            mchid: text(order, "mchid").parse().unwrap(),
+            openid: "o1".parse().unwrap(),
             amount: Fen::new(order["total"].as_u64().unwrap()),
+            time_expire: now,
+            request: String::new(),
+            prepay: None,
+            state: AttemptState::Open,
+            transaction_id: None,
+            paid_at: None,
+            counted: false,
+            created_at: now,
         };
-        notice
-            .check(&expected)
+        expected
+            .check(&notice.payment(now))
             .err()
             .map(|mismatch| match mismatch {
                 Mismatch::Protocol => "protocol",
@@ -231,6 +241,7 @@ mod tests {
                 Mismatch::OutTradeNo => "out_trade_no",
                 Mismatch::Amount => "amount.total",
                 Mismatch::Currency => "amount.currency",
+                Mismatch::Transaction => "transaction_id",
             })
     }
 

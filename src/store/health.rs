@@ -1,0 +1,72 @@
+//! Whether the store is well, and what is left behind for the next start when it is not.
+
+use std::path::PathBuf;
+
+use tokio::sync::watch;
+
+use super::StoreError;
+use super::disk::{Disk, RealDisk, create_private};
+
+/// The mark that the working set is to be rebuilt at the next start.
+pub(super) const REBUILD: &str = "REBUILD";
+
+/// The health of one store. It fails once and stays so.
+#[derive(Debug)]
+pub(super) struct Health {
+    data_dir: PathBuf,
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Health {
+    pub(super) fn new(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    /// Ends the store: marks the working set for a rebuild and wakes who waits for a failure.
+    pub(super) fn fail(&self, why: &str) {
+        let first = self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            failure.get_or_insert_with(|| why.to_owned());
+            first
+        });
+        if !first {
+            return;
+        }
+        tracing::error!(why, "存储失败：进程将退出，下次启动从账本重建工作集");
+        let marked = create_private(&self.data_dir.join(REBUILD))
+            .and_then(|_| RealDisk.sync_dir(&self.data_dir));
+        if let Err(error) = marked {
+            // The seal is gone while the store is open, so the next start rebuilds all the same.
+            tracing::error!(%error, "无法写入 REBUILD 标记");
+        }
+    }
+
+    /// Why the store failed, if it did.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    /// Whether the store may be used.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match *self.failure.borrow() {
+            Some(_) => Err(StoreError::Unavailable),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the failure.
+    pub(super) async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        loop {
+            if let Some(why) = failure.borrow_and_update().clone() {
+                return why;
+            }
+            if failure.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+}

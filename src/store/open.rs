@@ -1,0 +1,356 @@
+//! Opening a store: lock, prove the directory, read the journal, trust or rebuild the working set.
+//!
+//! Nothing of the truth is deleted here, ever; segments behind the end of a copy are moved aside.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Disk, RealDisk, private_dir};
+use super::format::{self, Format, Mark, Place};
+use super::frame::Chain;
+use super::health::{Health, REBUILD};
+use super::journal::{Journal, Setup};
+use super::open_error::OpenError;
+use super::phase::{Phase, PhaseFile};
+use super::rebuild::{Content, Latest, Progress, rebuild};
+use super::recover::{Home, JournalFault, OnChange, Recovered, Source, recover};
+use super::seal::Seal;
+use super::working_set::SledSet;
+use crate::base::cipher::FieldKey;
+use crate::base::{Clock, secret};
+
+/// Where a store lives and how it is kept.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The data directory; made when it is not there.
+    pub data_dir: PathBuf,
+    /// Memory for the working set's cache, in bytes.
+    pub cache_bytes: u64,
+    /// A journal segment of this many bytes is full.
+    pub segment_bytes: u64,
+    /// The key that fields are sealed with; a store knows its own again.
+    pub field_key: FieldKey,
+    /// For the time in each frame.
+    pub clock: Clock,
+    /// A file whose first byte says what the writer is doing ([`Phase::byte`]), for crash tests.
+    pub phase_file: Option<PathBuf>,
+}
+
+/// What was found in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing: the store is new.
+    Nothing,
+    /// The store, where it was left.
+    Store,
+    /// A copy of a store, which lives here from now on.
+    Copy,
+}
+
+/// How the working set came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkingSet {
+    /// As it was closed.
+    Opened,
+    /// Built anew from the journal.
+    Rebuilt {
+        /// Its keys.
+        keys: usize,
+    },
+}
+
+/// What an opened store has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenReport {
+    /// What was found.
+    pub found: Found,
+    /// The last commit.
+    pub commit: u64,
+    /// Journal segments read.
+    pub segments: usize,
+    /// Bytes of a frame that was being written when the power went; nobody had been told of it.
+    pub torn_bytes: usize,
+    /// Segments behind the end of a copy, where they are now.
+    pub left_out: Vec<PathBuf>,
+    /// How the working set came up.
+    pub working_set: WorkingSet,
+}
+
+/// An open store before its writer runs.
+pub(super) struct Opened {
+    pub(super) lock: File,
+    pub(super) journal: Journal,
+    pub(super) set: SledSet,
+    pub(super) health: Arc<Health>,
+    pub(super) mark: Mark,
+    pub(super) phase: PhaseFile,
+    pub(super) report: OpenReport,
+}
+
+/// One opening, step by step.
+struct Opening<'o> {
+    config: &'o StoreConfig,
+    progress: &'o dyn Fn(Progress),
+    journal_dir: PathBuf,
+    sled_dir: PathBuf,
+    found: Found,
+    format: Option<Format>,
+}
+
+/// Opens the store of `config`.
+///
+/// # Errors
+/// [`OpenError`].
+pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<Opened, OpenError> {
+    let data_dir = &config.data_dir;
+    let at = |path: &Path| OpenError::io(path);
+    let phase_path = config.phase_file.as_deref();
+    let phase = PhaseFile::open(phase_path).map_err(at(phase_path.unwrap_or(data_dir)))?;
+    phase.enter(Phase::Open);
+    make_data_dir(data_dir).map_err(at(data_dir))?;
+    let lock = format::lock(data_dir).map_err(|error| OpenError::lock(data_dir, error))?;
+    let opening = Opening::look(config, progress)?;
+    let (recovered, latest) = opening.read_journal()?;
+    let left_out = opening.leave_out(&recovered).map_err(at(data_dir))?;
+    let instance = recovered.instance.unwrap_or_else(secret::random);
+    let journal = opening.begin(&recovered, instance)?;
+    let commit = recovered.end.commit;
+    Seal::remove(data_dir).map_err(at(data_dir))?;
+    let mark = Mark::create(data_dir, commit).map_err(at(data_dir))?;
+    opening.settle(instance).map_err(at(data_dir))?;
+    let health = Arc::new(Health::new(data_dir.clone()));
+    let (set, working_set) = match latest {
+        None => opening.open_trusted(commit, &health)?,
+        Some(latest) => opening.open_rebuilt(Content { latest, commit }, &health)?,
+    };
+    let report = OpenReport {
+        found: opening.found,
+        commit,
+        segments: recovered.segments.len(),
+        torn_bytes: recovered.torn_bytes,
+        left_out,
+        working_set,
+    };
+    Ok(Opened {
+        lock,
+        journal,
+        set,
+        health,
+        mark,
+        phase,
+        report,
+    })
+}
+
+impl<'o> Opening<'o> {
+    /// Finds out whose directory this is.
+    fn look(config: &'o StoreConfig, progress: &'o dyn Fn(Progress)) -> Result<Self, OpenError> {
+        let data_dir = &config.data_dir;
+        let journal_dir = data_dir.join("journal");
+        let format = Format::read(data_dir).map_err(|error| OpenError::format(data_dir, error))?;
+        let found = match &format {
+            None => Found::Nothing,
+            Some(format) => {
+                if format.key_check != format::key_check(&config.field_key) {
+                    return Err(OpenError::WrongFieldKey);
+                }
+                match Place::of(&journal_dir) {
+                    Ok(place) if place == format.place => Found::Store,
+                    Ok(_) => Found::Copy,
+                    Err(_) => return Err(OpenError::NoJournal(data_dir.clone())),
+                }
+            }
+        };
+        let sled_dir = data_dir.join("sled");
+        if found == Found::Nothing {
+            if sled_dir.exists() || data_dir.join("base").exists() {
+                return Err(OpenError::NoFormat(data_dir.clone()));
+            }
+            private_dir(&journal_dir).map_err(OpenError::io(&journal_dir))?;
+            RealDisk
+                .sync_dir(data_dir)
+                .map_err(OpenError::io(data_dir))?;
+        }
+        Ok(Self {
+            config,
+            progress,
+            journal_dir,
+            sled_dir,
+            found,
+            format,
+        })
+    }
+
+    /// The seal of the working set, when its files are those that were sealed.
+    fn fitting_seal(&self) -> Option<Seal> {
+        if self.config.data_dir.join(REBUILD).exists() {
+            return None;
+        }
+        Seal::read(&self.config.data_dir).filter(|seal| seal.fits(&self.sled_dir))
+    }
+
+    /// Reads the journal, and gathers its keys unless the working set can be trusted.
+    fn read_journal(&self) -> Result<(Recovered, Option<Latest>), OpenError> {
+        if let Some(seal) = self.fitting_seal() {
+            let recovered = self.recover(&mut |_, _| ())?;
+            if seal.end == recovered.end {
+                return Ok((recovered, None));
+            }
+        }
+        let mut latest = Latest::default();
+        let recovered = self.recover(&mut |key, value| latest.change(key, value))?;
+        Ok((recovered, Some(latest)))
+    }
+
+    fn recover(&self, on_change: &mut OnChange<'_>) -> Result<Recovered, OpenError> {
+        let data_dir = &self.config.data_dir;
+        let source = Source {
+            disk: &RealDisk,
+            dir: &self.journal_dir,
+            chain: Chain::Checked,
+            home: match self.found {
+                Found::Nothing | Found::Store => Home::Ours,
+                Found::Copy => Home::Copy,
+            },
+            instance: self.format.as_ref().map(|format| format.instance),
+            progress: self.progress,
+        };
+        let recovered = recover(&source, on_change)?;
+        match self.found {
+            // A store whose making was cut short has segments, but nothing in them.
+            Found::Nothing if recovered.end.commit > 0 => {
+                return Err(OpenError::NoFormat(data_dir.clone()));
+            }
+            Found::Store | Found::Copy if recovered.segments.is_empty() => {
+                return Err(OpenError::NoJournal(data_dir.clone()));
+            }
+            Found::Store => self.reaches_what_was_there(&recovered)?,
+            Found::Nothing | Found::Copy => {}
+        }
+        Ok(recovered)
+    }
+
+    /// A journal that ends before what the seal or the mark names has lost something.
+    fn reaches_what_was_there(&self, recovered: &Recovered) -> Result<(), JournalFault> {
+        let data_dir = &self.config.data_dir;
+        let seal = Seal::read(data_dir).map(|seal| ("sled.seal", seal.end.commit));
+        let mark = Mark::read(data_dir).map(|commit| ("journal.mark", commit));
+        for (file, commit) in [seal, mark].into_iter().flatten() {
+            if commit > recovered.end.commit {
+                return Err(recovered.missing(file.to_owned(), commit));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves segments behind the end of a copy to `left-out/<time>/`, durably.
+    fn leave_out(&self, recovered: &Recovered) -> std::io::Result<Vec<PathBuf>> {
+        if recovered.left_out.is_empty() {
+            return Ok(vec![]);
+        }
+        let data_dir = &self.config.data_dir;
+        let aside = data_dir.join("left-out");
+        let dir = aside.join(self.config.clock.now_ms().to_string());
+        private_dir(&dir)?;
+        let mut moved = vec![];
+        for name in &recovered.left_out {
+            let to = dir.join(name);
+            fs::rename(self.journal_dir.join(name), &to)?;
+            moved.push(to);
+        }
+        for dir in [&dir, &aside, data_dir, &self.journal_dir] {
+            RealDisk.sync_dir(dir)?;
+        }
+        tracing::warn!(
+            commit = recovered.end.commit,
+            files = ?moved,
+            "这是一份不完整的副本：账本只到这一笔提交，之后的账本文件已移到 left-out/"
+        );
+        Ok(moved)
+    }
+
+    fn begin(&self, recovered: &Recovered, instance: [u8; 16]) -> Result<Journal, OpenError> {
+        let setup = Setup {
+            disk: Arc::new(RealDisk),
+            dir: self.journal_dir.clone(),
+            chain: Chain::Checked,
+            instance,
+            segment_bytes: self.config.segment_bytes,
+        };
+        Journal::begin(setup, &recovered.start()).map_err(OpenError::io(&self.journal_dir))
+    }
+
+    fn open_trusted(
+        &self,
+        commit: u64,
+        health: &Arc<Health>,
+    ) -> Result<(SledSet, WorkingSet), OpenError> {
+        let set = self.open_set(health)?;
+        match set.commit() {
+            Ok(at) if at == commit => Ok((set, WorkingSet::Opened)),
+            Ok(at) => Err(Self::failed(
+                health,
+                format!("commit {at}, sealed at {commit}"),
+            )),
+            Err(why) => Err(Self::failed(health, why)),
+        }
+    }
+
+    fn open_rebuilt(
+        &self,
+        content: Content,
+        health: &Arc<Health>,
+    ) -> Result<(SledSet, WorkingSet), OpenError> {
+        let config = self.config;
+        let commit = content.commit;
+        let keys = rebuild(&config.data_dir, config.cache_bytes, content, self.progress)
+            .map_err(|why| Self::failed(health, why))?;
+        let set = self.open_set(health)?;
+        set.apply(std::iter::empty(), Some(commit))
+            .map_err(|why| Self::failed(health, why))?;
+        remove_rebuild_mark(&config.data_dir).map_err(|why| Self::failed(health, why))?;
+        Ok((set, WorkingSet::Rebuilt { keys }))
+    }
+
+    fn open_set(&self, health: &Arc<Health>) -> Result<SledSet, OpenError> {
+        SledSet::open(&self.sled_dir, self.config.cache_bytes, Arc::clone(health))
+            .map_err(|why| Self::failed(health, why))
+    }
+
+    fn failed(health: &Health, why: String) -> OpenError {
+        health.fail(&why);
+        OpenError::WorkingSet(why)
+    }
+
+    /// From here on this directory is the store's home: what is missing in it is missed.
+    fn settle(&self, instance: [u8; 16]) -> std::io::Result<()> {
+        if self.found == Found::Store {
+            return Ok(());
+        }
+        let format = Format {
+            instance,
+            place: Place::of(&self.journal_dir)?,
+            key_check: format::key_check(&self.config.field_key),
+        };
+        format.write(&self.config.data_dir)
+    }
+}
+
+fn make_data_dir(data_dir: &Path) -> std::io::Result<()> {
+    private_dir(data_dir)?;
+    // The parent of `data` is the empty path.
+    let parent = data_dir
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    RealDisk.sync_dir(parent.unwrap_or(Path::new(".")))
+}
+
+fn remove_rebuild_mark(data_dir: &Path) -> Result<(), String> {
+    let removed = match fs::remove_file(data_dir.join(REBUILD)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => RealDisk.sync_dir(data_dir),
+    };
+    removed.map_err(|error| error.to_string())
+}

@@ -1,0 +1,172 @@
+//! What the tests of this floor keep: one field key, and one of each thing, always the same.
+
+use super::staff::ApiKey;
+use super::tokens::Scope;
+use super::unmatched::Unmatched;
+use super::users::Login;
+use super::{Failure, Store, Tx};
+use crate::base::cipher::FieldKey;
+use crate::base::{Fen, GoodsId, OpenId, OrderNo, OutTradeNo, Timestamp, Uid};
+use crate::model::attempt::Counted;
+use crate::model::order::NewOrder;
+use crate::model::{Address, Attempt, AttemptState, Goods, Line, Order, Payment, Protocol, User};
+
+pub(super) const START: i64 = 1_767_196_800;
+
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(START + seconds)
+}
+
+pub(super) fn field_key() -> FieldKey {
+    FieldKey::new([7; 32])
+}
+
+pub(super) fn openid(uid: u64) -> OpenId {
+    format!("oUpF8uMuAJO_M2pxb1Q9zNjWeS{uid}").parse().unwrap()
+}
+
+pub(super) fn login(uid: u64) -> Login {
+    Login {
+        appid: "wx0000000000000001".parse().unwrap(),
+        openid: openid(uid),
+        unionid: None,
+    }
+}
+
+pub(super) fn address() -> Address {
+    Address {
+        name: "张三".to_owned(),
+        phone: "13800000000".to_owned(),
+        province: "广东省".to_owned(),
+        city: "深圳市".to_owned(),
+        district: "南山区".to_owned(),
+        detail: "科技园路 1 号".to_owned(),
+    }
+}
+
+pub(super) fn user(uid: u64) -> User {
+    User {
+        unionid: Some("o6_bmasdasdsad6_2sgVt7hMZOPfL".to_owned()),
+        nickname: "顾客".to_owned(),
+        phone: "13800000000".to_owned(),
+        address: Some(address()),
+        token_generation: 3,
+        ..User::new(Uid::new(uid), login(uid).appid, openid(uid), at(0))
+    }
+}
+
+pub(super) fn line(goods_id: u64, count: u32) -> Line {
+    Line {
+        goods_id: Some(GoodsId::new(goods_id)),
+        title: "明前龙井".to_owned(),
+        spec: "100 克".to_owned(),
+        price: Fen::new(19_900),
+        count,
+    }
+}
+
+pub(super) fn goods(id: u64) -> Goods {
+    let goods = Goods::new(GoodsId::new(id), "明前龙井", Fen::new(19_900), at(0));
+    Goods {
+        group_id: Some(5),
+        spec: "100 克".to_owned(),
+        ..goods.unwrap()
+    }
+}
+
+/// The number of the order placed `seconds` after the start; `n` stands for chance.
+pub(super) fn order_no(seconds: i64, n: u64) -> OrderNo {
+    OrderNo::new((START + seconds) * 1000, n)
+}
+
+pub(super) fn order(uid: u64, seconds: i64, n: u64) -> Order {
+    let new = NewOrder {
+        order_no: order_no(seconds, n),
+        uid: Uid::new(uid),
+        appid: login(uid).appid,
+        openid: openid(uid),
+        lines: vec![line(1, 2), line(2, 1)],
+        remark: "请尽快发货".to_owned(),
+        address: Some(address()),
+        now: at(seconds),
+        pay_within: std::time::Duration::from_secs(1800),
+    };
+    Order::place(new).unwrap()
+}
+
+/// An order so long that it does not fit into one value.
+pub(super) fn long_order(uid: u64, seconds: i64) -> Order {
+    let title = "很长的商品名".repeat(8);
+    let lines = (1..=50).map(|id| Line {
+        title: title.clone(),
+        ..line(id, 1)
+    });
+    Order {
+        lines: lines.collect(),
+        ..order(uid, seconds, 0)
+    }
+}
+
+pub(super) fn attempt(order: &Order, n: u16) -> Attempt {
+    Attempt {
+        out_trade_no: OutTradeNo::new(order.order_no.clone(), n),
+        protocol: Protocol::V3,
+        appid: order.appid.clone(),
+        mchid: "1900000001".parse().unwrap(),
+        openid: order.openid.clone(),
+        amount: order.total,
+        time_expire: order.expires_at,
+        request: r#"{"appid":"wx0000000000000001"}"#.to_owned(),
+        prepay: Some(("wx20260101000000".parse().unwrap(), at(1))),
+        state: AttemptState::Open,
+        transaction_id: None,
+        paid_at: None,
+        counted: false,
+        created_at: order.created_at,
+    }
+}
+
+pub(super) fn paid(attempt: Attempt, transaction_id: &str) -> Attempt {
+    let payment = Payment {
+        protocol: attempt.protocol,
+        appid: attempt.appid.to_string(),
+        mchid: attempt.mchid.to_string(),
+        out_trade_no: attempt.out_trade_no.to_string(),
+        transaction_id: transaction_id.parse().unwrap(),
+        amount: attempt.amount,
+        currency: "CNY".to_owned(),
+        paid_at: at(60),
+    };
+    attempt.paid(&payment, Counted::PaysTheOrder)
+}
+
+pub(super) fn unmatched() -> Unmatched {
+    Unmatched {
+        out_trade_no: "20260101000000".to_owned(),
+        transaction_id: "4200000000202601010000000001".parse().unwrap(),
+        amount: Fen::new(1),
+        reason: "没有这个支付单".to_owned(),
+        first_at: at(5),
+        last_at: at(5),
+        times: 1,
+    }
+}
+
+pub(super) fn api_key() -> ApiKey {
+    ApiKey {
+        id: 1,
+        name: "后台".to_owned(),
+        created_at: at(0),
+        revoked_at: Some(at(9)),
+    }
+}
+
+pub(super) const SCOPE: Scope = Scope::User;
+
+/// Runs a transaction that a test is sure of.
+pub(super) async fn write<T: Send + 'static>(
+    store: &Store,
+    f: impl FnMut(&mut Tx<'_>) -> Result<T, Failure> + Send + 'static,
+) -> T {
+    store.write(f).await.unwrap()
+}

@@ -1,0 +1,355 @@
+//! The one writer: takes what waits, runs it as a group, makes it durable with one fdatasync,
+//! applies it, answers.
+//!
+//! While one group waits for the disk the next gathers, so groups grow with the load by themselves.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::command::{Command, Rest};
+use super::format::Mark;
+use super::front::CacheChange;
+use super::health::Health;
+use super::journal::Journal;
+use super::phase::{Phase, PhaseFile};
+use super::seal::Seal;
+use super::tx::{Change, Overlay};
+use super::working_set::SledSet;
+use crate::base::Clock;
+
+/// A group takes no more closures than this.
+const GROUP_CLOSURES: usize = 64;
+/// A group takes no more closures once its changes are this large.
+const GROUP_BYTES: usize = 256 << 10;
+/// The working set is flushed this long after it was changed,
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// or when this much has been changed.
+const FLUSH_BYTES: usize = 8 << 20;
+/// A writer that makes no progress for this long is given up.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// What is sent to the writer.
+pub(super) enum Message {
+    /// A transaction.
+    Write(Box<dyn Command>),
+    /// Changes of cache keys.
+    Cache(Vec<CacheChange>),
+    /// The end: everything durable and sealed.
+    Close(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// What the writer and its callers share.
+pub(super) struct Shared {
+    /// The working set; `None` once the store is closed.
+    pub(super) set: RwLock<Option<SledSet>>,
+    /// Whether the store is well.
+    pub(super) health: Arc<Health>,
+    /// Cache batches that are in the working set.
+    pub(super) cache_applied: AtomicU64,
+    /// Grows with each step of the writer; even while it waits for something to do.
+    steps: Arc<AtomicU64>,
+    /// The data directory's lock; it goes free after the working set.
+    lock: Mutex<Option<File>>,
+}
+
+impl Shared {
+    pub(super) fn new(set: SledSet, health: Arc<Health>, lock: File) -> Self {
+        Self {
+            set: RwLock::new(Some(set)),
+            health,
+            cache_applied: AtomicU64::new(0),
+            steps: Arc::default(),
+            lock: Mutex::new(Some(lock)),
+        }
+    }
+
+    /// What [`watch`] looks at.
+    pub(super) fn steps(&self) -> Weak<AtomicU64> {
+        Arc::downgrade(&self.steps)
+    }
+
+    pub(super) fn set(&self) -> RwLockReadGuard<'_, Option<SledSet>> {
+        self.set.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a writer is made of.
+pub(super) struct Writer {
+    /// Where closures come from.
+    pub(super) inbox: Receiver<Message>,
+    /// The working set and its health.
+    pub(super) shared: Arc<Shared>,
+    /// The journal; `None` only while a segment ends.
+    pub(super) journal: Option<Journal>,
+    /// How far the journal has come, for the next start.
+    pub(super) mark: Mark,
+    /// Where the store lives.
+    pub(super) data_dir: PathBuf,
+    /// For the time in each frame.
+    pub(super) clock: Clock,
+    /// What it is doing, for a crash test.
+    pub(super) phase: PhaseFile,
+}
+
+/// What has been changed and not flushed.
+#[derive(Default)]
+struct Unflushed {
+    bytes: usize,
+    since: Option<Instant>,
+}
+
+/// One group on its way.
+#[derive(Default)]
+struct Group {
+    commands: Vec<Box<dyn Command>>,
+    changes: Overlay,
+    cache_batches: u64,
+    close: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Group {
+    fn takes_more(&self) -> bool {
+        self.close.is_none()
+            && self.commands.len() < GROUP_CLOSURES
+            && self.changes.bytes() < GROUP_BYTES
+    }
+}
+
+impl Writer {
+    /// Works until the store is closed, has failed, or nobody is left to send anything.
+    pub(super) fn run(mut self) {
+        let mut unflushed = Unflushed::default();
+        let mut group = Group::default();
+        loop {
+            let worked = catch_unwind(AssertUnwindSafe(|| self.turn(&mut group, &mut unflushed)));
+            match worked.unwrap_or_else(|_| Err("writer panicked".to_owned())) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(why) => {
+                    self.shared.health.fail(&why);
+                    return self.refuse_all(group);
+                }
+            }
+            if let Some(closed) = group.close.take() {
+                // The one who closed may have given up waiting.
+                let _ = closed.send(self.close());
+                return self.refuse_all(group);
+            }
+        }
+    }
+
+    /// Waits for something to do and does it; `false` when nobody can send any more.
+    fn turn(&mut self, group: &mut Group, unflushed: &mut Unflushed) -> Result<bool, String> {
+        self.enter(Phase::Idle);
+        let waited = match unflushed.since {
+            None => self
+                .inbox
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(since) => {
+                let left = FLUSH_AFTER.saturating_sub(since.elapsed());
+                self.inbox.recv_timeout(left)
+            }
+        };
+        match waited {
+            Ok(first) => self.write(first, group, unflushed)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        }
+        let due = unflushed
+            .since
+            .is_some_and(|since| since.elapsed() >= FLUSH_AFTER);
+        if due || unflushed.bytes >= FLUSH_BYTES {
+            self.flush()?;
+            *unflushed = Unflushed::default();
+        }
+        Ok(true)
+    }
+
+    fn write(
+        &mut self,
+        first: Message,
+        group: &mut Group,
+        unflushed: &mut Unflushed,
+    ) -> Result<(), String> {
+        self.enter(Phase::Group);
+        let bytes = self.commit(first, group)?;
+        if bytes > 0 {
+            unflushed.bytes += bytes;
+            unflushed.since.get_or_insert_with(Instant::now);
+        }
+        let applied = std::mem::take(&mut group.cache_batches);
+        self.shared
+            .cache_applied
+            .fetch_add(applied, Ordering::Release);
+        Rest::answer_all(std::mem::take(&mut group.commands));
+        Ok(())
+    }
+
+    /// Runs a group and makes it durable and visible; returns the bytes changed.
+    fn commit(&mut self, first: Message, group: &mut Group) -> Result<usize, String> {
+        let shared = Arc::clone(&self.shared);
+        let set = shared.set();
+        let set = set.as_ref().ok_or("the working set is closed")?;
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
+            take(message, set, group);
+            if group.takes_more() {
+                next = self.inbox.try_recv().ok();
+            }
+        }
+        if shared.health.check().is_err() {
+            return Err("a read failed".to_owned());
+        }
+        let mut commit = None;
+        if group.changes.is_journaled() {
+            commit = Some(self.record(&group.changes)?);
+        }
+        let bytes = group.changes.bytes();
+        if !group.changes.is_empty() {
+            self.enter(Phase::Apply);
+            set.apply(group.changes.drain(), commit)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Writes the group's frame and waits for the disk; returns its commit.
+    fn record(&mut self, changes: &Overlay) -> Result<u64, String> {
+        let now_ms = self.clock.now_ms();
+        let failed = |error: std::io::Error| format!("journal: {error}");
+        let mut journal = self.journal.take().ok_or("the journal is closed")?;
+        if journal.is_full() {
+            self.enter(Phase::Rotation);
+            journal = journal.rotate(now_ms).map_err(failed)?;
+            self.enter(Phase::Group);
+        }
+        journal.write(now_ms, changes).map_err(failed)?;
+        self.enter(Phase::Fdatasync);
+        journal.sync().map_err(failed)?;
+        let commit = journal.end().commit;
+        self.journal = Some(journal);
+        Ok(commit)
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        let set = self.shared.set();
+        set.as_ref().ok_or("the working set is closed")?.flush()?;
+        let commit = self
+            .journal
+            .as_ref()
+            .map_or(0, |journal| journal.end().commit);
+        self.mark
+            .note(commit)
+            .map_err(|error| format!("mark: {error}"))
+    }
+
+    /// Seals journal and working set.
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.enter(Phase::Rotation);
+        let closed = catch_unwind(AssertUnwindSafe(|| self.seal()));
+        let closed = closed.unwrap_or_else(|_| Err("closing panicked".to_owned()));
+        closed.map_err(|why| {
+            self.shared.health.fail(&why);
+            StoreError::Unavailable
+        })
+    }
+
+    fn seal(&mut self) -> Result<(), String> {
+        let failed = |error: std::io::Error| error.to_string();
+        self.flush()?;
+        let mut journal = self.journal.take().ok_or("the journal is closed")?;
+        journal.seal(self.clock.now_ms()).map_err(failed)?;
+        let open = self
+            .shared
+            .set
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        open.ok_or("the working set is closed")?.close()?;
+        if let Some(why) = self.shared.health.failure() {
+            return Err(why);
+        }
+        let sled_dir = self.data_dir.join("sled");
+        Seal::write(&self.data_dir, &sled_dir, journal.end()).map_err(failed)?;
+        let mut lock = self
+            .shared
+            .lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(lock.take());
+        Ok(())
+    }
+
+    /// Tells a broken group that its outcome is unknown, and all who wait that nothing was done.
+    fn refuse_all(self, group: Group) {
+        for command in group.commands {
+            command.fail(StoreError::Unknown);
+        }
+        if let Some(closed) = group.close {
+            let _ = closed.send(Err(StoreError::Unavailable));
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                Message::Write(command) => command.fail(StoreError::Unavailable),
+                Message::Cache(_) => {}
+                Message::Close(closed) => {
+                    let _ = closed.send(Err(StoreError::Unavailable));
+                }
+            }
+        }
+    }
+
+    /// Notes a step for the watchdog and the phase for a crash test.
+    fn enter(&self, phase: Phase) {
+        let step = self.shared.steps.load(Ordering::Relaxed) | 1;
+        let step = match phase {
+            Phase::Idle => step + 1,
+            _ => step + 2,
+        };
+        self.shared.steps.store(step, Ordering::Relaxed);
+        self.phase.enter(phase);
+    }
+}
+
+fn take(message: Message, set: &SledSet, group: &mut Group) {
+    match message {
+        Message::Write(mut command) => {
+            command.run(set, &mut group.changes);
+            group.commands.push(command);
+        }
+        Message::Cache(batch) => {
+            group.cache_batches += 1;
+            for (key, value) in batch {
+                let change = value.map_or(Change::Delete, Change::Put);
+                group.changes.set_cache(key, change);
+            }
+        }
+        Message::Close(closed) => group.close = Some(closed),
+    }
+}
+
+/// Gives the store up when its writer is busy and makes no step for [`STUCK_AFTER`].
+pub(super) fn watch(steps: &Weak<AtomicU64>, health: &Health) {
+    let mut seen = (0, Instant::now());
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let Some(steps) = steps.upgrade() else {
+            return;
+        };
+        let steps = steps.load(Ordering::Relaxed);
+        let busy = steps % 2 == 1;
+        if !busy || steps != seen.0 {
+            seen = (steps, Instant::now());
+        } else if seen.1.elapsed() >= STUCK_AFTER {
+            return health.fail("the writer made no progress for 30 s");
+        }
+    }
+}
