@@ -15,7 +15,8 @@ use super::open_error::OpenError;
 use super::read::{View, is_cache};
 use super::rebuild::Progress;
 use super::tx::{Change, Tx};
-use super::writer::{Message, Shared, Writer, watch};
+use super::watchdog::Watchdog;
+use super::writer::{Message, Shared, Writer};
 
 /// One change of a cache key: its new value, or `None` when it is gone.
 pub type CacheChange = (Vec<u8>, Option<Vec<u8>>);
@@ -243,9 +244,9 @@ fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
     };
     let writing = std::thread::Builder::new().name("store-writer".to_owned());
     writing.spawn(move || writer.run())?;
-    let (steps, health) = (shared.steps(), opened.health);
+    let watchdog = Watchdog::new(&shared.steps, opened.health);
     let watching = std::thread::Builder::new().name("store-watchdog".to_owned());
-    watching.spawn(move || watch(&steps, &health))?;
+    watching.spawn(move || watchdog.run())?;
     Ok(OnDisk {
         shared,
         outbox: Mutex::new(Outbox {
