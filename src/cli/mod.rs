@@ -51,7 +51,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Init(given) => init(config, *given),
         Command::Check => check::run(config, serve::environment()),
         Command::Admin(args) => match args.command {
-            AdminCommand::Create { name, .. } => create_admin(config, name),
+            AdminCommand::Create { name, .. } => create_admin(config, &name),
         },
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),
@@ -69,13 +69,13 @@ fn init(path: &Path, given: args::Init) -> Result<(), Failure> {
     init::run(path, given, answers)
 }
 
-fn create_admin(path: &Path, name: String) -> Result<(), Failure> {
+fn create_admin(path: &Path, name: &str) -> Result<(), Failure> {
     let config = config::load(path, serve::environment())?;
     let password = password()?;
     staff::ask(
         config,
         Request::AdminCreate {
-            name: name.clone(),
+            name: name.to_owned(),
             password,
         },
     )?;

@@ -20,7 +20,11 @@ const MIB: u64 = 1024 * 1024;
 ///
 /// # Errors
 /// [`Failure::Failed`] when the address cannot be taken.
-pub async fn bind(config: &Config, listen: SocketAddr, clock: Clock) -> Result<Server, Failure> {
+pub(super) async fn bind(
+    config: &Config,
+    listen: SocketAddr,
+    clock: Clock,
+) -> Result<Server, Failure> {
     let limits = Limits {
         max_body_bytes: config.limits.max_body_bytes,
         max_connections: config.limits.max_connections,
@@ -36,7 +40,7 @@ pub async fn bind(config: &Config, listen: SocketAddr, clock: Clock) -> Result<S
 ///
 /// # Errors
 /// [`Failure::Wrong`] when `field_key` is not the store's, [`Failure::Failed`] for the rest.
-pub async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Store), Failure> {
+pub(super) async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Store), Failure> {
     let client = Client::new().map_err(|why| Failure::failed("无法建立 HTTP 客户端", why))?;
     let store = open(&config, clock.clone()).await?;
     let settings = settings(&config);
@@ -57,7 +61,7 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
     };
     let open = move || {
         Store::open(&config, &|progress| {
-            tracing::info!(?progress, "正在从账本重建工作集")
+            tracing::info!(?progress, "正在从账本重建工作集");
         })
     };
     let opened = tokio::task::spawn_blocking(open).await;

@@ -159,9 +159,13 @@ impl Running {
 
     fn answer(&mut self, socket: AdminSocket) {
         let (shop, stopped) = (Arc::clone(&self.shop), self.stopped());
+        let reply = move |line: String| {
+            let shop = Arc::clone(&shop);
+            async move { staff::reply(&shop, &line).await }
+        };
         self.tasks.spawn(async move {
             tokio::select! {
-                () = socket.serve(async |line: &str| staff::reply(&shop, line).await) => {}
+                () = socket.serve(reply) => {}
                 () = stopped => {}
             }
             0

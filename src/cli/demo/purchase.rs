@@ -216,14 +216,14 @@ impl Play<'_> {
         let order = Ask::get(self.shop(&format!("/api/v1/orders/{order_no}"))).by(token);
         let told = Ask::get(self.shop(&format!("/admin/v1/orders/{order_no}"))).by(key);
         let goods = Ask::get(self.shop("/admin/v1/goods")).by(key);
-        let told = self.story.quietly(told).await?;
+        let told = self.story.look(told).await?;
         if told["events"].as_array().is_none_or(Vec::is_empty) {
             return Err("时间线是空的，应记下了下单和支付".to_owned());
         }
         Ok([
-            ("订单", self.story.quietly(order).await?),
+            ("订单", self.story.look(order).await?),
             ("订单时间线", told),
-            ("库存", self.story.quietly(goods).await?),
+            ("库存", self.story.look(goods).await?),
         ])
     }
 
@@ -231,7 +231,7 @@ impl Play<'_> {
     async fn stock_is_right(&self, goods: &[u64]) -> Result<(), String> {
         for (at, (id, sample)) in goods.iter().zip(GOODS).enumerate() {
             let ask = Ask::get(self.shop(&format!("/api/v1/goods/{id}")));
-            let found = number(&self.story.quietly(ask).await?, "stock")?;
+            let found = number(&self.story.look(ask).await?, "stock")?;
             let wanted = sample.stock - bought(at);
             same(&format!("「{}」的库存", sample.title), &wanted, &found)?;
         }
@@ -242,7 +242,7 @@ impl Play<'_> {
     async fn called_wechat(&self, path: &str) -> Result<(), String> {
         let seen = self
             .story
-            .quietly(Ask::get(self.wechat("/sandbox/requests")))
+            .look(Ask::get(self.wechat("/sandbox/requests")))
             .await?;
         let newest = &seen["requests"][0];
         same("掌柜对微信的调用", &json!(path), &newest["path"])?;

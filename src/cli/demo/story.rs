@@ -52,11 +52,11 @@ impl Story {
         ))
     }
 
-    /// Asks without telling.
+    /// Looks without telling.
     ///
     /// # Errors
     /// What differs from an answer 200, in Chinese.
-    pub(super) async fn quietly(&self, ask: Ask<'_>) -> Result<Value, String> {
+    pub(super) async fn look(&self, ask: Ask<'_>) -> Result<Value, String> {
         let Answer { status, body } = ask.send(&self.client).await?;
         match status {
             200 => Ok(body),
@@ -73,13 +73,30 @@ pub(super) fn remark(text: &str) {
     term::say(format!("    · {text}"));
 }
 
-/// A body on one line, cut where it grows long; a token is told by its beginning.
+/// What is told of an order, first to last.
+const OF_AN_ORDER: [&str; 6] = [
+    "order_no",
+    "status",
+    "total_fen",
+    "expires_at",
+    "paid_at",
+    "transaction_id",
+];
+
+/// A body on one line: of an order the main fields, of a token its beginning, of what is long the
+/// first characters.
 fn shown(body: &Value) -> String {
     let mut body = body.clone();
     if let Some(Value::String(token)) = body.get_mut("token") {
         *token = token.chars().take(6).chain(['…']).collect();
     }
-    let text = body.to_string();
+    let text = match body["order_no"] {
+        Value::Null => body.to_string(),
+        _ => {
+            let fields = OF_AN_ORDER.map(|name| format!("\"{name}\":{}", body[name]));
+            format!("{{{},…}}", fields.join(","))
+        }
+    };
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -138,6 +155,16 @@ mod tests {
         assert_eq!(shown(&json!({ "token": token })), r#"{"token":"012345…"}"#);
         let long = shown(&json!("茶".repeat(500)));
         assert_eq!(long.chars().count(), SHOWN + 1);
+    }
+
+    #[test]
+    fn an_order_is_told_by_its_main_fields() {
+        let order = json!({"address": null, "order_no": "A1", "status": "paid", "total_fen": 5});
+        let told = shown(&order);
+        assert!(
+            told.starts_with(r#"{"order_no":"A1","status":"paid","total_fen":5,"#),
+            "{told}"
+        );
     }
 
     #[test]
