@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
-use super::config::{self, Config, Fault, FaultKind, Merchant, PayVersion};
+use super::config::{self, Config, Fault, FaultKind, Merchant};
 use super::exit::Failure;
 use super::term;
+use crate::wechat::Version;
 
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,8 +139,8 @@ fn of_fault(fault: &Fault) -> Finding {
 
 fn of_pay(config: &Config, merchant: &Merchant) -> Vec<Finding> {
     let version = match config.pay.version {
-        PayVersion::V2 => "APIv2",
-        PayVersion::V3 => "APIv3",
+        Version::V2 => "APIv2",
+        Version::V3 => "APIv3",
     };
     let mut findings = vec![good(
         Topic::Pay,

@@ -4,6 +4,7 @@
 //! nothing else is asked. What a request means is [`super::staff`]'s.
 
 use std::fs::{File, Permissions};
+use std::future::Future;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -84,7 +85,11 @@ impl AdminSocket {
     }
 
     /// Answers one connection after another, each with `reply`, for ever.
-    pub async fn serve<F: AsyncFn(&str) -> Reply>(&self, reply: F) {
+    pub async fn serve<F, Fut>(&self, reply: F)
+    where
+        F: Fn(String) -> Fut,
+        Fut: Future<Output = Reply>,
+    {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
@@ -107,20 +112,22 @@ impl Drop for AdminSocket {
     }
 }
 
-async fn converse<F: AsyncFn(&str) -> Reply>(
-    mut stream: tokio::net::UnixStream,
-    reply: &F,
-) -> io::Result<()> {
+async fn converse<F, Fut>(mut stream: tokio::net::UnixStream, reply: &F) -> io::Result<()>
+where
+    F: Fn(String) -> Fut,
+    Fut: Future<Output = Reply>,
+{
     let (read, mut write) = stream.split();
     let mut lines = tokio::io::BufReader::new(read.take(LINE_MAX_BYTES));
-    let mut line = String::new();
-    while lines.read_line(&mut line).await? > 0 {
-        let mut text = serde_json::to_string(&reply(&line).await)?;
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let mut text = serde_json::to_string(&reply(line).await)?;
         text.push('\n');
         write.write_all(text.as_bytes()).await?;
-        line.clear();
     }
-    Ok(())
 }
 
 /// Sends `request` to the server that holds `data_dir`; `None` when there is none.
@@ -165,9 +172,9 @@ mod tests {
             .mode();
         assert_eq!(mode & 0o777, 0o600);
         let count = AtomicUsize::new(0);
-        let serving = socket.serve(async |line: &str| {
+        let serving = socket.serve(async |line: String| {
             count.fetch_add(1, Ordering::Relaxed);
-            Reply::Ok(serde_json::from_str(line).unwrap())
+            Reply::Ok(serde_json::from_str(&line).unwrap())
         });
         let reply = tokio::select! {
             () = serving => None,

@@ -46,7 +46,9 @@ async fn run(shop: &Shop, request: Request) -> Reply {
     let now = shop.clock().now();
     let done = match request {
         Request::AdminCreate { name, password } => {
-            let created = shop.create_admin(name.clone(), Secret::new(password), now).await;
+            let created = shop
+                .create_admin(name.clone(), Secret::new(password), now)
+                .await;
             created.map(|()| json!({ "name": name }))
         }
         Request::KeyCreate { name } => {

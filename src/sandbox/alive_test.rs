@@ -252,3 +252,23 @@ async fn an_answer_that_never_comes_was_worked_for_and_does_not_hold_the_end_up(
     let ended = tokio::time::timeout(Duration::from_secs(5), stage.wechat.stop());
     assert!(ended.await.is_ok());
 }
+
+#[tokio::test]
+async fn a_notify_never_taken_comes_sixteen_times_within_a_day_and_then_no_more() {
+    let gaps = [15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600]
+        .into_iter()
+        .chain([10_800, 10_800, 10_800, 21_600, 21_600]);
+    assert_eq!(gaps.clone().sum::<i64>(), 24 * 3600 + 4 * 60);
+    let stage = Stage::new((500, "")).await;
+    let prepaid: Value = serde_json::from_slice(&stage.order_v3().await.body).unwrap();
+    stage.pay(prepaid["prepay_id"].as_str().unwrap()).await;
+    for (n, gap) in gaps.enumerate() {
+        stage.delivered(n + 1).await;
+        stage.advance(gap).await;
+    }
+    stage.delivered(16).await;
+    stage.advance(30 * 86_400).await;
+    stage.wechat.sandbox().tick().await;
+    assert_eq!(stage.notifies().len(), 16);
+    stage.wechat.stop().await;
+}

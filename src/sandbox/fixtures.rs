@@ -278,3 +278,9 @@ pub(super) fn v3_without(pointer: &str) -> Value {
     assert!(parent.remove(name).is_some(), "{pointer} stands there");
     body
 }
+
+/// The rows of a table written as text, their cells parted by ` | `.
+pub(super) fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    let lines = table.lines().filter(|line| !line.is_empty());
+    lines.map(|line| line.split(" | ").map(str::trim).collect())
+}

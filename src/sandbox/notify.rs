@@ -1,7 +1,7 @@
 //! Builds payment notifies, right ones and the wrong ones a fault asks for. Sends nothing.
 
 use data_encoding::BASE64;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::credentials::{Credentials, Keys};
 use super::sign_v2::{self, SignType};
@@ -124,12 +124,35 @@ fn v2_sign(
     }
 }
 
-/// Source: 微信支付 APIv3 · 支付成功回调通知.
+/// The envelope around the sealed payment. Source: 微信支付 APIv3 · 支付成功回调通知.
 fn v3_body(
     (trade, payment): (&Trade, &Payment),
     told: &Told,
     credentials: &Credentials,
 ) -> Vec<u8> {
+    let plain = v3_plain((trade, payment), told, credentials).to_string();
+    let (key, nonce) = (credentials.v3_key.reveal().as_bytes(), random_text(12));
+    let sealed = cipher::gcm_seal(key, nonce.as_bytes(), b"transaction", plain.as_bytes())
+        .expect("32-byte key, 12-byte nonce");
+    let envelope = json!({
+        "id": payment.notify_id,
+        "create_time": payment.success_at.rfc3339(),
+        "resource_type": "encrypt-resource",
+        "event_type": "TRANSACTION.SUCCESS",
+        "summary": "支付成功",
+        "resource": {
+            "original_type": "transaction",
+            "algorithm": "AEAD_AES_256_GCM",
+            "ciphertext": BASE64.encode(&sealed),
+            "associated_data": "transaction",
+            "nonce": nonce,
+        },
+    });
+    envelope.to_string().into_bytes()
+}
+
+/// The payment itself. Source: 微信支付 APIv3 · 支付成功回调通知, 解密后的报文.
+fn v3_plain((trade, payment): (&Trade, &Payment), told: &Told, credentials: &Credentials) -> Value {
     let mut plain = json!({
         "appid": told.appid,
         "mchid": credentials.mchid,
@@ -151,25 +174,7 @@ fn v3_body(
     if let Some(attach) = &trade.order.attach {
         plain["attach"] = json!(attach);
     }
-    let (key, nonce) = (credentials.v3_key.reveal().as_bytes(), random_text(12));
-    let plain = plain.to_string();
-    let sealed = cipher::gcm_seal(key, nonce.as_bytes(), b"transaction", plain.as_bytes())
-        .expect("32-byte key, 12-byte nonce");
-    let envelope = json!({
-        "id": payment.notify_id,
-        "create_time": payment.success_at.rfc3339(),
-        "resource_type": "encrypt-resource",
-        "event_type": "TRANSACTION.SUCCESS",
-        "summary": "支付成功",
-        "resource": {
-            "original_type": "transaction",
-            "algorithm": "AEAD_AES_256_GCM",
-            "ciphertext": BASE64.encode(&sealed),
-            "associated_data": "transaction",
-            "nonce": nonce,
-        },
-    });
-    envelope.to_string().into_bytes()
+    plain
 }
 
 /// Makes the signature one of another text, still decodable.

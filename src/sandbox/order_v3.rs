@@ -160,24 +160,11 @@ pub(super) fn order(
     body: &[u8],
     knows: &dyn Fn(&OpenId) -> Known,
 ) -> Result<Wanted, Refused> {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return Err(bad_param("", "请求体不是JSON", "body"));
-    };
-    let Value::Object(fields) = &body else {
-        return Err(bad_param("", "请求体不是JSON对象", "body"));
-    };
-    shape_v3::check_prepay(fields).map_err(|fault| {
-        let refused = bad_param(&fault.pointer, fault.why, "body");
-        let suffix = suffix_of(&fault);
-        Refused { suffix, ..refused }
-    })?;
+    let body = read_body(body)?;
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str);
     if text("/mchid") != Some(credentials.mchid.as_str()) {
-        return Err(bad_param(
-            "/mchid",
-            "与Authorization中的商户号不一致",
-            "body",
-        ));
+        let why = "与Authorization中的商户号不一致";
+        return Err(bad_param("/mchid", why, "body"));
     }
     if text("/appid") != Some(credentials.appid.as_str()) {
         let message = "商户号与appid不匹配";
@@ -187,12 +174,8 @@ pub(super) fn order(
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| bad_param("/payer/openid", "格式错误", "body"))?;
     if knows(&openid) == Known::No {
-        return Err(refused(
-            500,
-            "OPENID_MISMATCH",
-            "openid和appid不匹配",
-            268_435_461,
-        ));
+        let message = "openid和appid不匹配";
+        return Err(refused(500, "OPENID_MISMATCH", message, 268_435_461));
     }
     let total = body.pointer("/amount/total").and_then(Value::as_u64);
     Ok(Wanted {
@@ -205,6 +188,23 @@ pub(super) fn order(
         pays_until: text("/time_expire").and_then(Timestamp::from_rfc3339),
         fingerprint: hash::sha256(body.to_string().as_bytes()),
     })
+}
+
+/// Reads a JSON object of the documented shape.
+fn read_body(body: &[u8]) -> Result<Value, Refused> {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return Err(bad_param("", "请求体不是JSON", "body"));
+    };
+    let Value::Object(fields) = &body else {
+        return Err(bad_param("", "请求体不是JSON对象", "body"));
+    };
+    match shape_v3::check_prepay(fields) {
+        Ok(()) => Ok(body),
+        Err(fault) => Err(Refused {
+            suffix: suffix_of(&fault),
+            ..bad_param(&fault.pointer, fault.why, "body")
+        }),
+    }
 }
 
 fn suffix_of(fault: &shape_v3::Fault) -> u32 {

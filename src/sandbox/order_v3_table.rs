@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::fixtures::{now, order_v3_body, v3_with as with, v3_without as without, verdict_v3_at};
-use super::order_v2::UNBOUND_APPID;
+use super::fixtures::{now, order_v3_body, rows, verdict_v3_at};
+use super::fixtures::{v3_with as with, v3_without as without};
 use super::trades::Trades;
 
 /// `CODE field` of a body that is rightly signed.
@@ -96,107 +96,52 @@ fn each_text_is_right_at_its_longest_and_named_one_byte_beyond() {
     }
 }
 
+/// Pointer, JSON value, verdict.
+const RULES: &str = r#"
+/appid                       | "wx0000000000000001"                  | APPID_MCHID_NOT_MATCH
+/mchid                       | "1000000001"                          | PARAM_ERROR /mchid
+/mchid                       | 1900000109                            | PARAM_ERROR /mchid
+/description                 | "苹果🍎"                              | PARAM_ERROR /description
+/out_trade_no                | "12345"                               | PARAM_ERROR /out_trade_no
+/out_trade_no                | "a_-*B1"                              | OK
+/out_trade_no                | "order@123"                           | PARAM_ERROR /out_trade_no
+/time_expire                 | "2026-01-01T00:00:31+08:00"           | OK
+/time_expire                 | "2026-01-01 00:30:30"                 | PARAM_ERROR /time_expire
+/time_expire                 | 1767198630                            | PARAM_ERROR /time_expire
+/notify_url                  | "https://shop.example.com/n?a=1"      | PARAM_ERROR /notify_url
+/notify_url                  | "shop.example.com/n"                  | PARAM_ERROR /notify_url
+/notify_url                  | "http://127.0.0.1:8080/wx/pay/notify" | OK
+/amount                      | 5980                                  | PARAM_ERROR /amount
+/amount/total                | 0                                     | PARAM_ERROR /amount/total
+/amount/total                | -1                                    | PARAM_ERROR /amount/total
+/amount/total                | 59.8                                  | PARAM_ERROR /amount/total
+/amount/total                | 5980.0                                | PARAM_ERROR /amount/total
+/amount/total                | "5980"                                | PARAM_ERROR /amount/total
+/amount/total                | 1                                     | OK
+/amount/currency             | "USD"                                 | PARAM_ERROR /amount/currency
+/amount/extra                | 1                                     | PARAM_ERROR /amount/extra
+/payer                       | []                                    | PARAM_ERROR /payer
+/payer/openid                | "o with blank"                        | PARAM_ERROR /payer/openid
+/payer/openid                | "oUpF8uMuAJO_M2pxb1Q9zNjWeS6p"        | OPENID_MISMATCH
+/limit_pay                   | ["no_credit"]                         | PARAM_ERROR /limit_pay
+/nonce                       | "x"                                   | PARAM_ERROR /nonce
+/support_fapiao              | "true"                                | PARAM_ERROR /support_fapiao
+/settle_info/profit_sharing  | 1                              | PARAM_ERROR /settle_info/profit_sharing
+/scene_info/payer_client_ip  | "x"                            | PARAM_ERROR /scene_info/payer_client_ip
+/detail/goods_detail         | {}                                    | PARAM_ERROR /detail/goods_detail
+/detail/goods_detail         | ["1"]                                 | PARAM_ERROR /detail/goods_detail/0
+/detail/cost_price           | -1                                    | PARAM_ERROR /detail/cost_price
+"#;
+
 #[test]
 fn each_rule_of_a_field_is_held_although_the_signature_is_right() {
-    let good_url = "http://127.0.0.1:8080/wx/pay/notify";
-    let table = [
-        ("/appid", json!(UNBOUND_APPID), "APPID_MCHID_NOT_MATCH"),
-        ("/mchid", json!("1000000001"), "PARAM_ERROR /mchid"),
-        ("/mchid", json!(1_900_000_109), "PARAM_ERROR /mchid"),
-        (
-            "/description",
-            json!("果".repeat(43)),
-            "PARAM_ERROR /description",
-        ),
-        ("/description", json!("苹果🍎"), "PARAM_ERROR /description"),
-        ("/out_trade_no", json!("12345"), "PARAM_ERROR /out_trade_no"),
-        ("/out_trade_no", json!("a_-|*B"), "OK"),
-        (
-            "/out_trade_no",
-            json!("order@123"),
-            "PARAM_ERROR /out_trade_no",
-        ),
-        ("/time_expire", json!("2026-01-01T00:00:31+08:00"), "OK"),
-        (
-            "/time_expire",
-            json!("2026-01-01 00:30:30"),
-            "PARAM_ERROR /time_expire",
-        ),
-        (
-            "/time_expire",
-            json!(1_767_198_630),
-            "PARAM_ERROR /time_expire",
-        ),
-        (
-            "/notify_url",
-            json!("https://shop.example.com/n?a=1"),
-            "PARAM_ERROR /notify_url",
-        ),
-        (
-            "/notify_url",
-            json!("shop.example.com/n"),
-            "PARAM_ERROR /notify_url",
-        ),
-        ("/notify_url", json!(good_url), "OK"),
-        ("/amount/total", json!(0), "PARAM_ERROR /amount/total"),
-        ("/amount/total", json!(-1), "PARAM_ERROR /amount/total"),
-        ("/amount/total", json!(59.8), "PARAM_ERROR /amount/total"),
-        ("/amount/total", json!(5980.0), "PARAM_ERROR /amount/total"),
-        ("/amount/total", json!("5980"), "PARAM_ERROR /amount/total"),
-        ("/amount/total", json!(1), "OK"),
-        (
-            "/amount/currency",
-            json!("USD"),
-            "PARAM_ERROR /amount/currency",
-        ),
-        ("/amount/extra", json!(1), "PARAM_ERROR /amount/extra"),
-        ("/amount", json!(5980), "PARAM_ERROR /amount"),
-        ("/payer", json!([]), "PARAM_ERROR /payer"),
-        (
-            "/payer/openid",
-            json!("o with blank"),
-            "PARAM_ERROR /payer/openid",
-        ),
-        (
-            "/payer/openid",
-            json!("oUpF8uMuAJO_M2pxb1Q9zNjWeS6p"),
-            "OPENID_MISMATCH",
-        ),
-        ("/limit_pay", json!(["no_credit"]), "PARAM_ERROR /limit_pay"),
-        ("/nonce", json!("x"), "PARAM_ERROR /nonce"),
-        (
-            "/support_fapiao",
-            json!("true"),
-            "PARAM_ERROR /support_fapiao",
-        ),
-        (
-            "/settle_info/profit_sharing",
-            json!(1),
-            "PARAM_ERROR /settle_info/profit_sharing",
-        ),
-        (
-            "/scene_info/payer_client_ip",
-            json!("x"),
-            "PARAM_ERROR /scene_info/payer_client_ip",
-        ),
-        (
-            "/detail/goods_detail",
-            json!({}),
-            "PARAM_ERROR /detail/goods_detail",
-        ),
-        (
-            "/detail/goods_detail",
-            json!(["1"]),
-            "PARAM_ERROR /detail/goods_detail/0",
-        ),
-        (
-            "/detail/cost_price",
-            json!(-1),
-            "PARAM_ERROR /detail/cost_price",
-        ),
-    ];
-    for (pointer, value, code) in table {
-        let row = format!("{pointer} = {value}");
-        assert_eq!(verdict(&with(pointer, value)), code, "{row}");
+    for row in rows(RULES) {
+        let [pointer, value, code] = row[..] else {
+            panic!("{row:?}");
+        };
+        let value = serde_json::from_str(value).unwrap();
+        assert_eq!(verdict(&with(pointer, value)), code, "{row:?}");
     }
+    let long = verdict(&with("/description", json!("果".repeat(43))));
+    assert_eq!(long, "PARAM_ERROR /description");
 }

@@ -80,169 +80,186 @@ fn right_parameters_open_the_cashier_in_every_protocol() {
     assert_eq!(verdict(&sandbox, &right), "ok");
 }
 
+/// Fills the names of a template with what a right paySign is made of.
+fn filled(template: &str, package: &str, sign_type: &str) -> String {
+    let bare = package.trim_start_matches("prepay_id=");
+    template
+        .replace("{appid}", credentials().appid.as_str())
+        .replace("{mchid}", credentials().mchid.as_str())
+        .replace("{nonce}", NONCE)
+        .replace("{package}", package)
+        .replace("{bare}", bare)
+        .replace("{type}", sign_type)
+        .replace("{time}", TIME)
+}
+
+fn assert_named(sandbox: &Sandbox, object: &Value, why: &str) {
+    let got = verdict(sandbox, object);
+    let named = got.starts_with("paySign: ") && got.contains(why);
+    assert!(named, "{why}: {got}");
+}
+
+/// What was signed in place of the right v2 string, and how it is named.
+const WRONG_V2: [(&str, &str); 13] = [
+    (
+        "nonceStr={nonce}&package={package}&signType={type}&timeStamp={time}",
+        "appId is missing from the signed string",
+    ),
+    (
+        "appId={appid}&nonceStr={nonce}&package={package}&signType={type}",
+        "timeStamp is missing from the signed string",
+    ),
+    (
+        "appId={appid}&package={package}&signType={type}&timeStamp={time}",
+        "nonceStr is missing from the signed string",
+    ),
+    (
+        "appId={appid}&nonceStr={nonce}&signType={type}&timeStamp={time}",
+        "package is missing from the signed string",
+    ),
+    (
+        "appId={appid}&nonceStr={nonce}&package={package}&timeStamp={time}",
+        "signType is missing from the signed string",
+    ),
+    (
+        "appid={appid}&nonceStr={nonce}&package={package}&signType={type}&timeStamp={time}",
+        "appid in the signed string must be spelled appId",
+    ),
+    (
+        "appid={appid}&noncestr={nonce}&package={package}&signtype={type}&timestamp={time}",
+        "are lower case",
+    ),
+    (
+        "appId={appid}&timeStamp={time}&nonceStr={nonce}&package={package}&signType={type}",
+        "not sorted by name",
+    ),
+    (
+        "appId={appid}&nonceStr={nonce}&package={bare}&signType={type}&timeStamp={time}",
+        "without its prepay_id= prefix",
+    ),
+    (
+        "appId={appid}&nonceStr={nonce}&package=prepay_id%3D{bare}&signType={type}&timeStamp={time}",
+        "URL-encoded",
+    ),
+    (
+        "appId={appid}&nonceStr={nonce}&package={package}&signType={type}&timeStamp={time}000",
+        "timeStamp was in milliseconds",
+    ),
+    (
+        "appId={mchid}&nonceStr={nonce}&package={package}&signType={type}&timeStamp={time}",
+        "the mchid was signed in place of appId",
+    ),
+    (
+        "appId={appid}&mch_id={mchid}&nonceStr={nonce}&package={package}&signType={type}\
+         &timeStamp={time}",
+        "mch_id must not be in the signed string",
+    ),
+];
+
 #[test]
 fn each_wrong_v2_signing_string_is_named() {
-    let appid = credentials().appid.as_str();
-    let (v2, v3) = (&credentials().v2_key, &credentials().v3_key);
-    for (sign_type, other) in [
-        (SignType::Md5, SignType::HmacSha256),
-        (SignType::HmacSha256, SignType::Md5),
-    ] {
+    for sign_type in [SignType::Md5, SignType::HmacSha256] {
         let sandbox = sandbox();
         let package = placed(&sandbox, Protocol::V2(sign_type));
-        let bare = package.trim_start_matches("prepay_id=");
-        let name = sign_type.name();
-        let right = string_v2(appid, &package, name, TIME);
-        let no_appid = right.replace(&format!("appId={appid}&"), "");
-        let no_time = right.replace(&format!("&timeStamp={TIME}"), "");
-        let no_nonce = right.replace(&format!("nonceStr={NONCE}&"), "");
-        let no_type = right.replace(&format!("&signType={name}"), "");
-        let small_appid = format!(
-            "appid={appid}&nonceStr={NONCE}&package={package}&signType={name}&timeStamp={TIME}"
-        );
-        let all_small = format!(
-            "appid={appid}&noncestr={NONCE}&package={package}&signtype={name}&timestamp={TIME}"
-        );
-        let unsorted = format!(
-            "appId={appid}&timeStamp={TIME}&nonceStr={NONCE}&package={package}&signType={name}"
-        );
-        let millis = string_v2(appid, &package, name, &format!("{TIME}000"));
-        let mchid = string_v2(credentials().mchid.as_str(), &package, name, TIME);
-        let encoded = string_v2(appid, &format!("prepay_id%3D{bare}"), name, TIME);
-        let more = right.replace(
-            "&nonceStr",
-            &format!("&mch_id={}&nonceStr", credentials().mchid),
-        );
-        let good = digest(sign_type, &right, v2);
-        let table = [
-            (
-                digest(sign_type, &no_appid, v2),
-                "appId is missing from the signed string",
-            ),
-            (
-                digest(sign_type, &no_time, v2),
-                "timeStamp is missing from the signed string",
-            ),
-            (
-                digest(sign_type, &no_nonce, v2),
-                "nonceStr is missing from the signed string",
-            ),
-            (
-                digest(sign_type, &no_type, v2),
-                "signType is missing from the signed string",
-            ),
-            (
-                digest(sign_type, &small_appid, v2),
-                "appid in the signed string must be spelled appId",
-            ),
-            (digest(sign_type, &all_small, v2), "are lower case"),
-            (digest(sign_type, &unsorted, v2), "not sorted by name"),
-            (
-                digest(sign_type, &string_v2(appid, bare, name, TIME), v2),
-                "without its prepay_id=",
-            ),
-            (
-                digest(sign_type, &millis, v2),
-                "timeStamp was in milliseconds",
-            ),
-            (
-                digest(sign_type, &mchid, v2),
-                "the mchid was signed in place of appId",
-            ),
-            (digest(sign_type, &encoded, v2), "URL-encoded"),
-            (
-                digest(sign_type, &more, v2),
-                "mch_id must not be in the signed string",
-            ),
-            (sign_type.digest(&right, v2), "&key= is missing"),
-            (digest(other, &right, v2), "but signType says"),
-            (digest(sign_type, &right, v3), "signed with the APIv3 key"),
-            (
-                digest(sign_type, &right, &credentials().secret),
-                "signed with the AppSecret",
-            ),
-            (good.to_ascii_lowercase(), "lower-case hexadecimal"),
-            (merchant().sign(right.as_bytes()), "RSA signature (v3)"),
-            (good[1..].to_owned(), "hexadecimal digits"),
-            (
-                digest(sign_type, &right, &"x".repeat(32).as_str().into()),
-                "does not match",
-            ),
-        ];
-        for (pay_sign, why) in table {
-            let got = verdict(&sandbox, &object(&package, name, &pay_sign));
-            assert!(
-                got.starts_with("paySign: ") && got.contains(why),
-                "{why}: {got}"
-            );
+        for (template, why) in WRONG_V2 {
+            let string = filled(template, &package, sign_type.name());
+            let sign = digest(sign_type, &string, &credentials().v2_key);
+            assert_named(&sandbox, &object(&package, sign_type.name(), &sign), why);
         }
     }
 }
 
 #[test]
+fn each_wrong_key_algorithm_or_form_of_a_v2_pay_sign_is_named() {
+    let (v2, v3) = (&credentials().v2_key, &credentials().v3_key);
+    for (by, other) in [
+        (SignType::Md5, SignType::HmacSha256),
+        (SignType::HmacSha256, SignType::Md5),
+    ] {
+        let sandbox = sandbox();
+        let package = placed(&sandbox, Protocol::V2(by));
+        let string = string_v2(credentials().appid.as_str(), &package, by.name(), TIME);
+        let good = digest(by, &string, v2);
+        let table = [
+            (by.digest(&string, v2), "&key= is missing"),
+            (digest(other, &string, v2), "but signType says"),
+            (digest(by, &string, v3), "signed with the APIv3 key"),
+            (
+                digest(by, &string, &credentials().secret),
+                "signed with the AppSecret",
+            ),
+            (good.to_ascii_lowercase(), "lower-case hexadecimal"),
+            (merchant().sign(string.as_bytes()), "RSA signature (v3)"),
+            (good[1..].to_owned(), "hexadecimal digits"),
+            (
+                digest(by, &string, &"x".repeat(32).as_str().into()),
+                "does not match",
+            ),
+        ];
+        for (sign, why) in table {
+            assert_named(&sandbox, &object(&package, by.name(), &sign), why);
+        }
+    }
+}
+
+/// What was signed in place of the right v3 string, and how it is named.
+const WRONG_V3: [(&str, &str); 10] = [
+    ("{appid}\n{time}\n{nonce}\n{package}", "lacks its LF"),
+    ("{appid}\r\n{time}\r\n{nonce}\r\n{package}\r\n", "CRLF"),
+    (
+        "{appid}\n{time}\n{nonce}\n{bare}\n",
+        "without its prepay_id= prefix",
+    ),
+    ("{time}\n{nonce}\n{package}\n", "appId is missing"),
+    (
+        "{appid}\n{time}\n{nonce}\n{package}\nRSA\n",
+        "signType must not be in the signed string",
+    ),
+    (
+        "{appid}\n{time}000\n{nonce}\n{package}\n",
+        "in milliseconds",
+    ),
+    ("{mchid}\n{time}\n{nonce}\n{package}\n", "in place of appId"),
+    ("{appid}\n{nonce}\n{time}\n{package}\n", "are swapped"),
+    (
+        "{appid}\n{time}\n{nonce}\nprepay_id=wx0\n",
+        "does not match",
+    ),
+    ("", "does not match"),
+];
+
+#[test]
 fn each_wrong_v3_signing_string_is_named() {
     let sandbox = sandbox();
     let package = placed(&sandbox, Protocol::V3);
-    let bare = package.trim_start_matches("prepay_id=");
-    let (appid, mchid) = (&credentials().appid, &credentials().mchid);
+    for (template, why) in WRONG_V3 {
+        let sign = merchant().sign(filled(template, &package, "RSA").as_bytes());
+        assert_named(&sandbox, &object(&package, "RSA", &sign), why);
+    }
+}
+
+#[test]
+fn each_wrong_key_or_form_of_a_v3_pay_sign_is_named() {
+    let sandbox = sandbox();
+    let package = placed(&sandbox, Protocol::V3);
+    let (appid, key) = (credentials().appid.as_str(), &credentials().v2_key);
     let right = format!("{appid}\n{TIME}\n{NONCE}\n{package}\n");
-    let sign = |string: String| merchant().sign(string.as_bytes());
-    let v2_string = string_v2(appid.as_str(), &package, "RSA", TIME);
-    let keyed = format!("{v2_string}&key={}", credentials().v2_key.reveal());
+    let string_v2 = string_v2(appid, &package, "RSA", TIME);
+    let keyed = format!("{string_v2}&key={}", key.reveal());
     let table = [
         (
-            sign(right.trim_end().to_owned()),
-            "the last line of the signed string lacks its LF",
+            merchant().sign(keyed.as_bytes()),
+            "the v2 string was signed",
         ),
-        (sign(right.replace('\n', "\r\n")), "CRLF"),
-        (
-            sign(format!("{appid}\n{TIME}\n{NONCE}\n{bare}\n")),
-            "without its prepay_id= prefix",
-        ),
-        (
-            sign(format!("{TIME}\n{NONCE}\n{package}\n")),
-            "appId is missing",
-        ),
-        (
-            sign(format!("{right}RSA\n")),
-            "signType must not be in the signed string",
-        ),
-        (
-            sign(format!("{appid}\n{TIME}000\n{NONCE}\n{package}\n")),
-            "in milliseconds",
-        ),
-        (
-            sign(format!("{mchid}\n{TIME}\n{NONCE}\n{package}\n")),
-            "in place of appId",
-        ),
-        (
-            sign(format!("{appid}\n{NONCE}\n{TIME}\n{package}\n")),
-            "are swapped",
-        ),
-        (sign(keyed.clone()), "the v2 string was signed"),
-        (
-            SignType::Md5.digest(&keyed, &credentials().v2_key),
-            "a v2 digest",
-        ),
-        (
-            SignType::HmacSha256.digest(&keyed, &credentials().v2_key),
-            "a v2 digest",
-        ),
+        (SignType::Md5.digest(&keyed, key), "a v2 digest"),
+        (SignType::HmacSha256.digest(&keyed, key), "a v2 digest"),
         (
             PrivateKey::generate().sign(right.as_bytes()),
             "does not match",
         ),
-        (
-            sign(right.replace("\nprepay", "\nPREPAY")),
-            "does not match",
-        ),
         ("***".to_owned(), "not standard base64"),
     ];
-    for (pay_sign, why) in table {
-        let got = verdict(&sandbox, &object(&package, "RSA", &pay_sign));
-        assert!(
-            got.starts_with("paySign: ") && got.contains(why),
-            "{why}: {got}"
-        );
+    for (sign, why) in table {
+        assert_named(&sandbox, &object(&package, "RSA", &sign), why);
     }
 }

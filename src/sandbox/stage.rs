@@ -230,16 +230,27 @@ impl Stage {
 
     /// Waits until the simulator has noted that its newest notify was taken.
     pub(super) async fn accepted(&self) {
+        self.trade_shows(|trade| trade["accepted_at"].is_string())
+            .await;
+    }
+
+    /// Waits until the simulator has noted so many deliveries of its newest trade.
+    pub(super) async fn delivered(&self, count: usize) {
+        self.trade_shows(|trade| trade["deliveries"] == count).await;
+    }
+
+    /// Waits until the newest trade is as it should, at most ten seconds.
+    async fn trade_shows(&self, right: impl Fn(&Value) -> bool) {
         for _ in 0..500 {
             let (_, held) = self
                 .control(Method::GET, "/sandbox/trades", Value::Null)
                 .await;
-            if held["trades"][0]["accepted_at"].is_string() {
+            if right(&held["trades"][0]) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the notify was never taken");
+        panic!("the newest trade never came to be as it should");
     }
 
     /// Waits until so many notifies came, at most ten seconds.

@@ -288,7 +288,7 @@ fn wrong_key_v2(params: &PayParams<'_>, credentials: &Credentials, sign_type: Si
     }
     suspect(
         "paySign 不对：请检查 APIv2 密钥、appId，以及签名后字段是否被改动",
-        "paySign does not match: check the APIv2 key, appId, and that nothing changed after signing",
+        "paySign does not match: check the APIv2 key, appId, and that no field changed afterwards",
     )
 }
 

@@ -21,7 +21,7 @@
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
 //! | F1 | expiry, token's digest | index: tokens by expiry (cache) |
-//! | F2 | uid, issued, number, token's digest | index: tokens of a user (cache) |
+//! | F2 | uid, number rising with time, token's digest | index: tokens of a user (cache) |
 
 use super::KeyRange;
 use crate::base::hash;
@@ -238,23 +238,15 @@ pub(super) fn user_tokens(uid: Uid) -> Vec<u8> {
     key(USER_TOKEN, &[&uid.get().to_be_bytes()])
 }
 
-/// `number` sets tokens of one second in the order in which they were given.
-pub(super) fn user_token(
-    uid: Uid,
-    issued_at: Timestamp,
-    number: u64,
-    digest: &[u8; 16],
-) -> Vec<u8> {
+pub(super) fn user_token(uid: Uid, number: u64, digest: &[u8; 16]) -> Vec<u8> {
     let (uid, number) = (uid.get().to_be_bytes(), number.to_be_bytes());
-    key(USER_TOKEN, &[&uid, &seconds(issued_at), &number, digest])
+    key(USER_TOKEN, &[&uid, &number, digest])
 }
 
-/// When the token under a key of F2 was given, and its number.
-pub(super) fn user_token_turn(key: &[u8]) -> Option<(Timestamp, u64)> {
-    let (at, rest) = key.get(9..)?.split_first_chunk::<8>()?;
-    let at = i64::try_from(u64::from_be_bytes(*at)).ok()?;
-    let number = u64::from_be_bytes(*rest.first_chunk::<8>()?);
-    Some((Timestamp::from_unix(at), number))
+/// The number in a key of F2.
+pub(super) fn user_token_number(key: &[u8]) -> Option<u64> {
+    let number = key.get(9..)?.first_chunk::<8>()?;
+    Some(u64::from_be_bytes(*number))
 }
 
 /// The token's digest at the end of a key of F1 or F2.

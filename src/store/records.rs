@@ -127,7 +127,7 @@ pub(super) struct AdminV1 {
     pub(super) created_at: Timestamp,
 }
 
-/// A login. `number` is its place among the tokens of one second.
+/// A login. `number` is its place among all tokens, rising with time.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct TokenV1 {
     pub(super) appid: AppId,

@@ -115,7 +115,8 @@ impl TokenMap {
         }
     }
 
-    /// Takes up a new session and sends `batch` to sled; the user's other recent tokens come back.
+    /// Takes up a new session and sends `batch` to sled; the user's recent tokens come back,
+    /// this one too, and all that have gone.
     ///
     /// The session of a user whose tokens were ended meanwhile is dead from the start.
     pub(super) fn add(
@@ -130,16 +131,15 @@ impl TokenMap {
             return Ok(vec![]);
         }
         let uid = session.uid();
-        let others = recent.changes.iter().filter(|(_, change)| {
-            let session = change.session.as_ref();
-            session.is_none_or(|session| session.uid() == uid)
-        });
-        let others = others.map(|(hash, change)| (*hash, change.session.clone()));
-        let others = others.collect();
         let ticket = store.cache_write(batch)?;
         self.hot.insert(hash, Arc::clone(&session));
         recent.enter(hash, ticket, Some(session));
-        Ok(others)
+        let of_user = recent.changes.iter().filter(|(_, change)| {
+            let session = change.session.as_ref();
+            session.is_none_or(|session| session.uid() == uid)
+        });
+        let of_user = of_user.map(|(hash, change)| (*hash, change.session.clone()));
+        Ok(of_user.collect())
     }
 
     /// Lets go of tokens without the journal and sends `batch`, their deletion, to sled.

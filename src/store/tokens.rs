@@ -113,7 +113,6 @@ impl Session {
     fn keys(&self, hash: TokenHash) -> [Vec<u8>; 3] {
         let TokenV1 {
             uid,
-            issued_at,
             number,
             expires_at,
             ..
@@ -121,7 +120,7 @@ impl Session {
         [
             keys::token(&hash.0),
             keys::token_expiry(*expires_at, &hash.0),
-            keys::user_token(*uid, *issued_at, *number, &hash.0),
+            keys::user_token(*uid, *number, &hash.0),
         ]
     }
 }
@@ -150,14 +149,15 @@ pub struct Tokens {
     store: Store,
     field_key: FieldKey,
     map: TokenMap,
-    given: AtomicU64,
+    /// The number of the newest token.
+    newest: AtomicU64,
 }
 
 /// An expired token, with its keys.
 type Expired = (TokenHash, Vec<Vec<u8>>);
 
-/// A token's place among its user's tokens, oldest first.
-type Turn = (Timestamp, u64, TokenHash);
+/// A token's place among all tokens, oldest first.
+type Turn = (u64, TokenHash);
 
 impl Tokens {
     /// The tokens that `store` keeps.
@@ -166,7 +166,7 @@ impl Tokens {
             store,
             field_key,
             map: TokenMap::new(),
-            given: AtomicU64::new(0),
+            newest: AtomicU64::new(0),
         }
     }
 
@@ -212,7 +212,7 @@ impl Tokens {
             issued_at: new.issued_at,
             expires_at: new.expires_at,
             generation: new.user.token_generation,
-            number: self.given.fetch_add(1, Ordering::Relaxed),
+            number: self.next_number(new.issued_at),
         }));
         let [token, expiry, of_user] = session.keys(hash);
         let record = TokenRecord::V1(session.0.clone());
@@ -224,41 +224,44 @@ impl Tokens {
         ];
         let uid = session.uid();
         let recent = self.map.add((hash, session), &self.store, batch)?;
-        self.trim(uid, hash, recent).await
+        self.trim(uid, recent).await
     }
 
-    /// Ends the oldest tokens of a user beyond [`TOKENS_MAX`], never `newest`.
-    async fn trim(
-        &self,
-        uid: Uid,
-        newest: TokenHash,
-        recent: Vec<Recent>,
-    ) -> Result<(), StoreError> {
+    /// A number above all before it, also when the clock was set back, and after a restart too.
+    fn next_number(&self, now: Timestamp) -> u64 {
+        let seconds = u64::try_from(now.unix()).unwrap_or(0);
+        let next = |newest: u64| newest.saturating_add(1).max(seconds << 20);
+        let before = self
+            .newest
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(next(n)));
+        next(before.unwrap_or(0))
+    }
+
+    /// Ends the oldest tokens of a user beyond [`TOKENS_MAX`].
+    ///
+    /// Whoever comes last sees all, and nobody ends one of the newest: so logins at once agree.
+    async fn trim(&self, uid: Uid, recent: Vec<Recent>) -> Result<(), StoreError> {
         let read = self.store.read(move |view| -> Result<_, StoreError> {
             collect(view, &KeyRange::prefix(&keys::user_tokens(uid)), usize::MAX)
         });
-        let mut turns: BTreeSet<Turn> = read
-            .await?
-            .iter()
-            .filter_map(|(key, _)| turn(key))
-            .collect();
+        let kept = read.await?;
+        let mut turns: BTreeSet<Turn> = kept.iter().filter_map(|(key, _)| turn(key)).collect();
         for (hash, session) in recent {
             match session {
                 Some(session) => {
-                    turns.insert((session.0.issued_at, session.0.number, hash));
+                    turns.insert((session.0.number, hash));
                 }
-                None => turns.retain(|(_, _, of)| *of != hash),
+                None => turns.retain(|(_, of)| *of != hash),
             }
         }
-        turns.retain(|(_, _, of)| *of != newest);
-        let excess = (turns.len() + 1).saturating_sub(TOKENS_MAX);
+        let excess = turns.len().saturating_sub(TOKENS_MAX);
         if excess == 0 {
             return Ok(());
         }
         let oldest = turns.into_iter().take(excess);
         let (hashes, batch): (Vec<_>, Vec<_>) = oldest
-            .map(|(issued_at, number, hash)| {
-                let of_user = keys::user_token(uid, issued_at, number, &hash.0);
+            .map(|(number, hash)| {
+                let of_user = keys::user_token(uid, number, &hash.0);
                 (hash, [(keys::token(&hash.0), None), (of_user, None)])
             })
             .unzip();
@@ -334,8 +337,8 @@ fn expired(view: &View<'_>, now: Timestamp) -> Result<Vec<Expired>, StoreError> 
 }
 
 fn turn(key: &[u8]) -> Option<Turn> {
-    let (issued_at, number) = keys::user_token_turn(key)?;
-    Some((issued_at, number, TokenHash(keys::token_digest(key)?)))
+    let number = keys::user_token_number(key)?;
+    Some((number, TokenHash(keys::token_digest(key)?)))
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::time::Duration;
 use data_encoding::BASE64;
 
 use super::sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, PayVersion, Server, Store, Token, V2Keys,
-    V2SignType, V3Keys, Wechat,
+    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 use super::settle::Settled;
 use crate::base::Secret;
 use crate::base::cipher::FieldKey;
 use crate::base::rsa::{PrivateKey, PublicKey};
+use crate::cli::log::LogFormat;
+use crate::wechat::{Keyring, SignType, V2Keys, V3Keys, Version};
 
 /// The configuration, or `None` when a key is at fault.
 pub(super) fn config(settled: &Settled) -> Option<Config> {
@@ -141,8 +142,8 @@ impl Table<'_> {
         let mchid = self.text("mchid")?;
         Some(Pay {
             version: match &*self.text("version")? {
-                "v2" => PayVersion::V2,
-                _ => PayVersion::V3,
+                "v2" => Version::V2,
+                _ => Version::V3,
             },
             api_base: self.address("api_base")?,
             merchant: if mchid.is_empty() {
@@ -172,20 +173,21 @@ impl Table<'_> {
 
     fn v2(self, key: Secret<String>) -> Option<V2Keys> {
         let sign_type = match &*self.text("v2_sign_type")? {
-            "MD5" => V2SignType::Md5,
-            _ => V2SignType::HmacSha256,
+            "MD5" => SignType::Md5,
+            _ => SignType::HmacSha256,
         };
         Some(V2Keys { key, sign_type })
     }
 
-    fn v3(self, key: Secret<String>) -> Option<V3Keys> {
+    fn v3(self, api_key: Secret<String>) -> Option<V3Keys> {
+        let public_key = self.secret("wechat_public_key_file")?;
+        let public_key = PublicKey::from_pem(public_key.reveal()).ok()?;
+        let id = self.text("wechat_public_key_id")?;
         Some(V3Keys {
-            key,
+            api_key,
             merchant_serial: self.text("merchant_serial")?.to_ascii_uppercase(),
             merchant_key: PrivateKey::from_pem(self.secret("merchant_key_file")?.reveal()).ok()?,
-            wechat_public_key_id: self.text("wechat_public_key_id")?,
-            wechat_public_key: PublicKey::from_pem(self.secret("wechat_public_key_file")?.reveal())
-                .ok()?,
+            wechat_keys: Keyring::default().with_public_key(&id, public_key),
         })
     }
 
@@ -220,7 +222,10 @@ impl Table<'_> {
 
     fn log(self) -> Option<Log> {
         Some(Log {
-            format: self.text("format")?,
+            format: match &*self.text("format")? {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Pretty,
+            },
             level: self.text("level")?,
         })
     }

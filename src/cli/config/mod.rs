@@ -21,8 +21,7 @@ use std::path::Path;
 pub use fault::{Fault, FaultKind, Faults, Place};
 pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
 pub use sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, PayVersion, Server, Store, Token, V2Keys,
-    V2SignType, V3Keys, Wechat,
+    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 
 /// Reads the file at `path` and `environment`.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::cipher::FieldKey;
-use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::{AppId, MchId, Secret};
+use crate::cli::log::LogFormat;
+use crate::wechat::{V2Keys, V3Keys, Version};
 
 /// The whole configuration.
 #[derive(Debug)]
@@ -89,20 +90,11 @@ pub struct Wechat {
 #[derive(Debug)]
 pub struct Pay {
     /// The protocol of new payment attempts.
-    pub version: PayVersion,
+    pub version: Version,
     /// The host of WeChat Pay's calls, without a slash at its end.
     pub api_base: String,
     /// Who is paid; `None`: everything but paying works.
     pub merchant: Option<Merchant>,
-}
-
-/// The protocol of new payment attempts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PayVersion {
-    /// APIv2: XML, MD5 or HMAC-SHA256.
-    V2,
-    /// APIv3: JSON, RSA.
-    V3,
 }
 
 /// A merchant number and its keys; those of the chosen protocol are there.
@@ -114,39 +106,6 @@ pub struct Merchant {
     pub v2: Option<V2Keys>,
     /// APIv3's keys; `None`: v3 messages are refused.
     pub v3: Option<V3Keys>,
-}
-
-/// APIv2's keys.
-#[derive(Debug)]
-pub struct V2Keys {
-    /// The API key, 32 characters.
-    pub key: Secret<String>,
-    /// How new attempts are signed.
-    pub sign_type: V2SignType,
-}
-
-/// How APIv2 requests are signed. Source: 微信支付 APIv2 · 签名算法.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum V2SignType {
-    /// MD5 of the signing string.
-    Md5,
-    /// HMAC-SHA256 of the signing string.
-    HmacSha256,
-}
-
-/// APIv3's keys.
-#[derive(Debug)]
-pub struct V3Keys {
-    /// The APIv3 key, 32 bytes: opens what WeChat seals.
-    pub key: Secret<String>,
-    /// The serial of the merchant's certificate, 40 upper-case hexadecimal digits.
-    pub merchant_serial: String,
-    /// The merchant's private key: signs requests.
-    pub merchant_key: PrivateKey,
-    /// The id of WeChat Pay's public key, `PUB_KEY_ID_…`.
-    pub wechat_public_key_id: String,
-    /// WeChat Pay's public key: verifies answers and notifies.
-    pub wechat_public_key: PublicKey,
 }
 
 /// `[order]`
@@ -185,8 +144,8 @@ pub struct Limits {
 /// `[log]`
 #[derive(Debug)]
 pub struct Log {
-    /// `pretty` or `json`.
-    pub format: String,
+    /// How a line looks.
+    pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::base::rsa::PrivateKey;
+use crate::cli::log::LogFormat;
+use crate::wechat::Version;
 
 const FIELD_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const SALT: &str = "salt-Xk27";
@@ -57,15 +59,15 @@ fn the_least_configuration_has_the_contracts_defaults() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.wechat.api_base, "https://api.weixin.qq.com");
     assert_eq!(config.pay.api_base, "https://api.mch.weixin.qq.com");
-    assert_eq!(config.pay.version, PayVersion::V3);
+    assert_eq!(config.pay.version, Version::V3);
     assert!(config.pay.merchant.is_none() && config.admin.listen.is_none());
     assert_eq!(config.token.ttl.as_secs(), 7200);
     assert_eq!(config.order.pay_within.as_secs(), 1800);
     assert_eq!(config.order.body, "商城订单");
     assert_eq!(config.limits.max_body_bytes, 256 * 1024);
     assert_eq!(
-        (&*config.log.format, &*config.log.level),
-        ("pretty", "info")
+        (config.log.format, &*config.log.level),
+        (LogFormat::Pretty, "info")
     );
 }
 
