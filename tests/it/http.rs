@@ -108,7 +108,6 @@ impl Reply {
 pub(crate) struct Client {
     place: Place,
     open: Option<(SocketAddr, BufReader<TcpStream>)>,
-    patience: Duration,
 }
 
 impl Client {
@@ -116,14 +115,6 @@ impl Client {
         Self {
             place: place.clone(),
             open: None,
-            patience: PATIENCE,
-        }
-    }
-
-    pub(crate) fn patient_for(place: &Place, patience: Duration) -> Self {
-        Self {
-            patience,
-            ..Self::new(place)
         }
     }
 
@@ -159,8 +150,8 @@ impl Client {
     fn connect(&self, address: SocketAddr) -> io::Result<BufReader<TcpStream>> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(self.patience))?;
-        stream.set_write_timeout(Some(self.patience))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         Ok(BufReader::new(stream))
     }
 }

@@ -2,13 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod bad_input;
+mod bad_values;
+mod contract;
+mod crash;
+mod goods;
 mod http;
+mod login;
 mod notifications;
 mod notify;
+mod orders;
+mod paying;
 mod people;
+mod probes;
 mod program;
 mod purchase;
+mod running;
 mod source;
+mod stage;
 mod tap;
 mod tidy;
 mod tidy_imports;

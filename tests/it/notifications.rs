@@ -90,6 +90,21 @@ fn faulty_notifications_of_the_simulator_are_not_acknowledged() {
 }
 
 #[test]
+fn a_notification_from_a_clock_that_is_wrong_is_stale() {
+    for advance_s in [-400, 400] {
+        let (world, buyer, order_no) = with_attempt("v3");
+        let fields = buyer.pay(&order_no);
+        let before = world.state();
+        world.wechat.advance(advance_s);
+        world.wechat.pays(&fields);
+        let passed = &world.notifies.passed("/wx/pay/notify")[0];
+        let status = passed.answer.as_ref().unwrap().second();
+        assert!(status.starts_with('4'), "{advance_s}: {status}");
+        assert_eq!(world.state(), before, "{advance_s}");
+    }
+}
+
+#[test]
 fn a_v2_notification_that_is_not_genuine_changes_nothing() {
     let (world, buyer, order_no) = with_attempt("v2");
     let genuine = held(&world, &buyer, &order_no);

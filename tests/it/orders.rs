@@ -13,22 +13,38 @@ use crate::world::World;
 fn an_order_is_priced_by_the_server() {
     let world = World::start();
     let merchant = world.merchant();
-    let (tea, cup) = (merchant.sells("茶", 12_800, 10), merchant.sells("杯", 999, 10));
+    let (tea, cup) = (
+        merchant.sells("茶", 12_800, 10),
+        merchant.sells("杯", 999, 10),
+    );
     let body = json!({
         "lines": [{ "goods_id": tea, "count": 2 }, { "goods_id": cup, "count": 3 }],
         "remark": "请包好",
     });
-    let order = world.buyer().caller.call("POST", "/api/v1/orders", &body).expect(201);
+    let order = world
+        .buyer()
+        .caller
+        .call("POST", "/api/v1/orders", &body)
+        .expect(201);
     assert_eq!(order["goods_fen"], 28_597);
     assert_eq!(order["total_fen"], 28_597);
-    assert_eq!((&order["freight_fen"], &order["discount_fen"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&order["freight_fen"], &order["discount_fen"]),
+        (&json!(0), &json!(0))
+    );
     assert_eq!(order["status"], "pending");
     assert_eq!(order["remark"], "请包好");
     assert_eq!(order["lines"][1]["price_fen"], 999);
-    assert_eq!((&order["refunds"], &order["shipments"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&order["refunds"], &order["shipments"]),
+        (&json!([]), &json!([]))
+    );
     let order_no = order["order_no"].as_str().unwrap();
     assert!((12..=28).contains(&order_no.len()), "{order_no}");
-    assert!(order_no.bytes().all(|b| b.is_ascii_alphanumeric()), "{order_no}");
+    assert!(
+        order_no.bytes().all(|b| b.is_ascii_alphanumeric()),
+        "{order_no}"
+    );
     assert_eq!((merchant.stock(tea), merchant.stock(cup)), (8, 7));
 }
 
@@ -39,9 +55,14 @@ fn sixty_four_buyers_share_ten_pieces() {
     let last = merchant.sells("限量", 100, 10);
     let buyers: Vec<Buyer> = (0..64).map(|_| world.buyer()).collect();
     let replies: Vec<_> = thread::scope(|scope| {
-        let orders: Vec<_> =
-            buyers.iter().map(|buyer| scope.spawn(|| buyer.try_order(last, 1))).collect();
-        orders.into_iter().map(|order| order.join().unwrap()).collect()
+        let orders: Vec<_> = buyers
+            .iter()
+            .map(|buyer| scope.spawn(|| buyer.try_order(last, 1)))
+            .collect();
+        orders
+            .into_iter()
+            .map(|order| order.join().unwrap())
+            .collect()
     });
     let placed = replies.iter().filter(|reply| reply.status == 201).count();
     assert_eq!(placed, 10);
@@ -62,7 +83,10 @@ fn an_order_that_cannot_be_filled_takes_nothing() {
     });
     let reply = world.buyer().caller.call("POST", "/api/v1/orders", &body);
     reply.refuses(409, "OUT_OF_STOCK");
-    assert_eq!(reply.json()["detail"], json!({ "goods_id": few, "stock": 2 }));
+    assert_eq!(
+        reply.json()["detail"],
+        json!({ "goods_id": few, "stock": 2 })
+    );
     assert_eq!((merchant.stock(many), merchant.stock(few)), (10, 2));
     assert_eq!(merchant.orders().len(), 0);
 }
@@ -73,13 +97,24 @@ fn the_same_key_gives_the_first_answer_again_also_after_a_restart() {
     let tea = world.merchant().sells("茶", 100, 10);
     let buyer = world.buyer();
     let first = buyer.order_with_key("key-1", &lines(tea, 2)).expect(201);
-    assert_eq!(buyer.order_with_key("key-1", &lines(tea, 2)).expect(201), first);
+    assert_eq!(
+        buyer.order_with_key("key-1", &lines(tea, 2)).expect(201),
+        first
+    );
     world.restart();
-    assert_eq!(buyer.order_with_key("key-1", &lines(tea, 2)).expect(201), first);
-    buyer.order_with_key("key-1", &lines(tea, 3)).refuses(422, "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(
+        buyer.order_with_key("key-1", &lines(tea, 2)).expect(201),
+        first
+    );
+    buyer
+        .order_with_key("key-1", &lines(tea, 3))
+        .refuses(422, "IDEMPOTENCY_KEY_REUSED");
     let other = buyer.order_with_key("key-2", &lines(tea, 2)).expect(201);
     assert_ne!(other["order_no"], first["order_no"]);
-    let theirs = world.buyer().order_with_key("key-1", &lines(tea, 1)).expect(201);
+    let theirs = world
+        .buyer()
+        .order_with_key("key-1", &lines(tea, 1))
+        .expect(201);
     assert_ne!(theirs["order_no"], first["order_no"]);
     assert_eq!(world.merchant().stock(tea), 5);
 }
@@ -122,8 +157,14 @@ fn the_same_key_at_once_places_one_order() {
         let place = |phone: &Buyer| {
             phone.order_with_key("once", &lines(tea, 1)).expect(201)["order_no"].to_string()
         };
-        let orders: Vec<_> = phones.iter().map(|phone| scope.spawn(move || place(phone))).collect();
-        orders.into_iter().map(|order| order.join().unwrap()).collect()
+        let orders: Vec<_> = phones
+            .iter()
+            .map(|phone| scope.spawn(move || place(phone)))
+            .collect();
+        orders
+            .into_iter()
+            .map(|order| order.join().unwrap())
+            .collect()
     });
     assert_eq!(numbers.len(), 1, "{numbers:?}");
     assert_eq!(world.merchant().stock(tea), 99);
@@ -134,10 +175,16 @@ fn a_refused_order_is_not_remembered_under_its_key() {
     let world = World::start();
     let tea = world.merchant().sells("茶", 100, 1);
     let buyer = world.buyer();
-    buyer.order_with_key("key", &lines(tea, 2)).refuses(409, "OUT_OF_STOCK");
+    buyer
+        .order_with_key("key", &lines(tea, 2))
+        .refuses(409, "OUT_OF_STOCK");
     let more = json!({ "stock": 5 });
     let target = format!("/admin/v1/goods/{tea}");
-    world.merchant().caller.call("PATCH", &target, &more).expect(200);
+    world
+        .merchant()
+        .caller
+        .call("PATCH", &target, &more)
+        .expect(200);
     buyer.order_with_key("key", &lines(tea, 2)).expect(201);
 }
 
@@ -196,11 +243,20 @@ fn lists_go_on_by_cursor_newest_first() {
     buyer.act(&placed[3], "cancel").expect(200);
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = buyer.caller.get(&format!("/api/v1/orders?limit=3{cursor}")).expect(200);
+        let page = buyer
+            .caller
+            .get(&format!("/api/v1/orders?limit=3{cursor}"))
+            .expect(200);
         let orders = page["orders"].as_array().unwrap();
         assert!(orders.len() <= 3);
-        seen.extend(orders.iter().map(|order| order["order_no"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next_cursor"].as_str() else { break };
+        seen.extend(
+            orders
+                .iter()
+                .map(|order| order["order_no"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next_cursor"].as_str() else {
+            break;
+        };
         cursor = format!("&cursor={next}");
     }
     let newest_first: Vec<String> = placed.iter().rev().cloned().collect();
@@ -219,7 +275,9 @@ fn an_order_expires_and_its_stock_comes_back() {
     let buyer = world.buyer();
     let order_no = buyer.order(tea, 4);
     assert_eq!(merchant.stock(tea), 6);
-    wait::until("the order closes", || buyer.see(&order_no)["status"] == "closed");
+    wait::until("the order closes", || {
+        buyer.see(&order_no)["status"] == "closed"
+    });
     assert_eq!(merchant.stock(tea), 10);
     buyer.try_pay(&order_no).refuses(409, "ORDER_CLOSED");
 }
@@ -231,7 +289,9 @@ fn an_expiry_that_came_while_the_server_was_down_is_caught_up() {
     let buyer = world.buyer();
     let order_no = buyer.order(tea, 4);
     world.restart();
-    wait::until("the order closes", || buyer.see(&order_no)["status"] == "closed");
+    wait::until("the order closes", || {
+        buyer.see(&order_no)["status"] == "closed"
+    });
     assert_eq!(world.merchant().stock(tea), 10);
 }
 
@@ -245,7 +305,9 @@ fn someone_elses_order_does_not_exist_on_any_route() {
     let target = format!("/api/v1/orders/{order_no}");
     stranger.caller.get(&target).refuses(404, "ORDER_NOT_FOUND");
     for verb in ["pay", "cancel", "receive"] {
-        stranger.act(&order_no, verb).refuses(404, "ORDER_NOT_FOUND");
+        stranger
+            .act(&order_no, verb)
+            .refuses(404, "ORDER_NOT_FOUND");
     }
     let list = stranger.caller.get("/api/v1/orders").expect(200);
     assert_eq!(list["orders"], json!([]));

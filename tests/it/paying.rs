@@ -21,7 +21,10 @@ fn with_order(version: &'static str) -> (World, Buyer, String) {
 }
 
 fn prepays(world: &World) -> Vec<Passed> {
-    let passed = [world.upstream.passed(V2_PREPAY), world.upstream.passed(V3_PREPAY)];
+    let passed = [
+        world.upstream.passed(V2_PREPAY),
+        world.upstream.passed(V3_PREPAY),
+    ];
     passed.concat()
 }
 
@@ -57,12 +60,19 @@ fn paying_at_once_from_two_phones_gives_one_attempt() {
     let other = Buyer::login(&world.place, &again.0, &again.1);
     let packages: BTreeSet<String> = std::thread::scope(|scope| {
         let phones = [&buyer, &other].map(|phone| scope.spawn(|| prepay_id(&phone.pay(&order_no))));
-        phones.into_iter().map(|phone| phone.join().unwrap()).collect()
+        phones
+            .into_iter()
+            .map(|phone| phone.join().unwrap())
+            .collect()
     });
     let bodies: BTreeSet<String> = prepays(&world).iter().map(lasting).collect();
     assert_eq!(bodies.len(), 1, "one attempt, one body");
     let payments = world.merchant().order(&order_no)["payments"].clone();
-    assert_eq!(payments.as_array().unwrap().len(), 1, "{packages:?} {payments}");
+    assert_eq!(
+        payments.as_array().unwrap().len(),
+        1,
+        "{packages:?} {payments}"
+    );
 }
 
 #[test]
@@ -102,11 +112,19 @@ fn an_upstream_that_never_answers_is_502_and_the_same_number_succeeds_later() {
 fn survives(version: &'static str, fault: &str) {
     let (world, buyer, order_no) = with_order(version);
     let stock = world.merchant().all_goods();
-    world.wechat.faults(&json!({ "notify": "normal", "upstream": fault }));
+    world
+        .wechat
+        .faults(&json!({ "notify": "normal", "upstream": fault }));
     buyer.try_pay(&order_no).refuses(502, "WECHAT_UNAVAILABLE");
-    assert_eq!(buyer.see(&order_no)["status"], "pending", "{version} {fault}");
+    assert_eq!(
+        buyer.see(&order_no)["status"],
+        "pending",
+        "{version} {fault}"
+    );
     assert_eq!(world.merchant().all_goods(), stock);
-    world.wechat.faults(&json!({ "notify": "normal", "upstream": "normal" }));
+    world
+        .wechat
+        .faults(&json!({ "notify": "normal", "upstream": "normal" }));
     let fields = buyer.pay(&order_no);
     let bodies: BTreeSet<String> = prepays(&world).iter().map(lasting).collect();
     assert_eq!(bodies.len(), 1, "{version} {fault}: {bodies:#?}");
@@ -140,13 +158,19 @@ fn what_the_simulator_is_asked_for_is_the_orders_money() {
     assert_eq!(sent["out_trade_no"], order_no.as_str());
     assert_eq!(sent["payer"]["openid"], buyer.openid.as_str());
     let notify_url = sent["notify_url"].as_str().unwrap();
-    assert_eq!(notify_url, format!("{}/wx/pay/notify", world.notifies.url()));
+    assert_eq!(
+        notify_url,
+        format!("{}/wx/pay/notify", world.notifies.url())
+    );
 }
 
 #[test]
 fn a_closed_order_cannot_be_paid() {
     let (world, buyer, order_no) = with_order("v3");
-    assert_eq!(buyer.act(&order_no, "cancel").expect(200)["status"], "closed");
+    assert_eq!(
+        buyer.act(&order_no, "cancel").expect(200)["status"],
+        "closed"
+    );
     buyer.try_pay(&order_no).refuses(409, "ORDER_CLOSED");
     assert_eq!(prepays(&world).len(), 0);
 }

@@ -1,6 +1,7 @@
 //! Who acts in a test: buyers with tokens, the merchant with an API key, WeChat with its faults.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -12,14 +13,16 @@ use crate::http::{Client, Place, Reply};
 /// A client that proves itself with a bearer token; clones share one connection.
 #[derive(Clone)]
 pub(crate) struct Caller {
+    place: Place,
     client: Arc<Mutex<Client>>,
-    bearer: String,
+    pub(crate) bearer: String,
 }
 
 impl Caller {
     fn new(place: &Place, bearer: &str) -> Self {
         let client = Arc::new(Mutex::new(Client::new(place)));
         Self {
+            place: place.clone(),
             client,
             bearer: format!("Bearer {bearer}"),
         }
@@ -74,12 +77,15 @@ pub(crate) struct Buyer {
 impl Buyer {
     #[track_caller]
     pub(crate) fn login(place: &Place, code: &str, openid: &str) -> Self {
-        let answer = login(place, code).expect(200);
-        let token = answer["token"].as_str().unwrap().to_owned();
-        let caller = Caller::new(place, &token);
+        let token = login_on(&mut Client::new(place), code);
+        Self::with_token(place, &token, openid)
+    }
+
+    pub(crate) fn with_token(place: &Place, token: &str, openid: &str) -> Self {
+        let caller = Caller::new(place, token);
         Self {
             caller,
-            token,
+            token: token.to_owned(),
             openid: openid.to_owned(),
         }
     }
@@ -121,6 +127,18 @@ impl Buyer {
             .expect(200)
     }
 
+    /// A connection of one's own, to be used by a thread of one's own.
+    pub(crate) fn connection(&self) -> Client {
+        Client::new(&self.caller.place)
+    }
+
+    /// Places an order of one piece over `client`; an error says the server is gone.
+    pub(crate) fn order_on(&self, client: &mut Client, goods: u64) -> io::Result<Reply> {
+        let body = lines(goods, 1).to_string();
+        let headers = [("authorization", self.caller.bearer.as_str())];
+        client.send("POST", "/api/v1/orders", &headers, body.as_bytes())
+    }
+
     #[track_caller]
     pub(crate) fn act(&self, order_no: &str, verb: &str) -> Reply {
         self.caller
@@ -135,6 +153,16 @@ pub(crate) fn login(place: &Place, code: &str) -> Reply {
     Client::new(place)
         .send("POST", "/api/v1/token", &[], body.as_bytes())
         .unwrap()
+}
+
+/// Logs in, which must succeed: the token.
+#[track_caller]
+pub(crate) fn login_on(client: &mut Client, code: &str) -> String {
+    let body = json!({ "code": code }).to_string();
+    let reply = client
+        .send("POST", "/api/v1/token", &[], body.as_bytes())
+        .unwrap();
+    reply.expect(200)["token"].as_str().unwrap().to_owned()
 }
 
 /// The body of an order of one line.
@@ -193,13 +221,39 @@ impl Merchant {
     pub(crate) fn paid_events(&self, order_no: &str) -> usize {
         let order = self.order(order_no);
         let events = order["events"].as_array().unwrap();
-        let paid = |event: &&Value| event["kind"].as_str().is_some_and(|kind| kind == "paid");
+        let paid = |event: &&Value| {
+            event["kind"]
+                .as_str()
+                .is_some_and(|kind| kind == "order.paid")
+        };
         events.iter().filter(paid).count()
     }
 
     #[track_caller]
     pub(crate) fn orders(&self) -> Vec<Value> {
         self.all("/admin/v1/orders", "orders")
+    }
+
+    /// The newest orders, as far as their first line is of `goods`.
+    #[track_caller]
+    pub(crate) fn orders_with(&self, goods: u64) -> Vec<Value> {
+        let mut found = Vec::new();
+        let mut target = "/admin/v1/orders?limit=100".to_owned();
+        loop {
+            let page = self.caller.get(&target).expect(200);
+            let orders = page["orders"].as_array().unwrap();
+            let of_it = orders
+                .iter()
+                .take_while(|order| order["lines"][0]["goods_id"] == goods);
+            let before = found.len();
+            found.extend(of_it.cloned());
+            match page["next_cursor"].as_str() {
+                Some(cursor) if found.len() == before + orders.len() => {
+                    target = format!("/admin/v1/orders?limit=100&cursor={cursor}");
+                }
+                _ => return found,
+            }
+        }
     }
 
     #[track_caller]

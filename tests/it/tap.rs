@@ -30,10 +30,6 @@ pub(crate) struct Passed {
 }
 
 impl Passed {
-    pub(crate) fn method(&self) -> &str {
-        self.request.first.split(' ').next().unwrap_or("")
-    }
-
     pub(crate) fn target(&self) -> &str {
         self.request.second()
     }

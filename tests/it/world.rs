@@ -111,8 +111,15 @@ impl World {
         world
     }
 
-    /// Starts the server on the data that is there.
+    /// Starts the server on the data that is there, and waits until it listens.
     pub(crate) fn serve(&mut self) {
+        self.spawn_server();
+        let address = self.server().address("listening on");
+        self.place.set(address);
+    }
+
+    /// Starts the server without waiting for it.
+    pub(crate) fn spawn_server(&mut self) {
         assert!(self.server.is_none(), "it is running");
         self.starts += 1;
         let name = format!("server{}", self.starts);
@@ -123,9 +130,13 @@ impl World {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let args = ["serve", "--config", "config.toml"];
-        let mut server = Program::start(self.dir.path(), &name, &args, &env);
-        self.place.set(server.address("listening on"));
-        self.server = Some(server);
+        self.server = Some(Program::start(self.dir.path(), &name, &args, &env));
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.server().kill();
+        self.forget_server();
     }
 
     /// SIGTERM; the server must end with 0.
@@ -133,6 +144,12 @@ impl World {
         let mut server = self.server.take().expect("it is running");
         let status = server.stop("TERM");
         assert_eq!(status.code(), Some(0), "{}", server.log());
+        self.old_logs += &server.log();
+    }
+
+    /// Takes note that the server has ended by other means than [`World::stop`].
+    pub(crate) fn forget_server(&mut self) {
+        let server = self.server.take().expect("it was running");
         self.old_logs += &server.log();
     }
 
