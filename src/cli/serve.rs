@@ -65,7 +65,8 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 /// Our variables; others are not looked at, whatever bytes they hold.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+    let pairs = std::env::vars_os().map(move |(name, value)| (text(name), text(value)));
+    pairs.filter(|(name, _)| name != parts::PHASE_FILE)
 }
 
 /// SIGTERM and SIGINT, caught from the moment this exists.
