@@ -5,8 +5,6 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::http::Client;
 use crate::people::{Merchant, login};
 use crate::program::{Program, run};
@@ -234,16 +232,13 @@ fn the_demo_keeps_serving_and_prints_where() {
     let mut demo = Program::start(dir.path(), "demo", &["demo"], &[]);
     let place = crate::http::Place::default();
     place.set(demo.address("shop "));
-    crate::wait::until("the shop answers", || {
-        Client::new(&place)
-            .send("GET", "/healthz", &[], b"")
-            .is_ok()
+    crate::wait::until("the goods are on the shelf", || {
+        let shown = Client::new(&place).send("GET", "/api/v1/goods", &[], b"");
+        let goods = shown
+            .map(|reply| reply.json()["goods"].clone())
+            .unwrap_or_default();
+        goods.as_array().is_some_and(|goods| !goods.is_empty())
     });
-    let goods = Client::new(&place)
-        .send("GET", "/api/v1/goods", &[], b"")
-        .unwrap()
-        .expect(200);
-    assert!(!goods["goods"].as_array().unwrap().is_empty());
     let simulator = crate::http::Place::default();
     simulator.set(demo.address("simulator "));
     let made = Client::new(&simulator).send("POST", "/sandbox/login-codes", &[], b"{}");
@@ -253,5 +248,4 @@ fn the_demo_keeps_serving_and_prints_where() {
         .to_owned();
     login(&place, &code).expect(200);
     assert_eq!(demo.stop("TERM").code(), Some(0), "{}", demo.log());
-    assert!(json!(demo.log()).to_string().len() > 2);
 }
