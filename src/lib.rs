@@ -1,4 +1,5 @@
-//! 掌柜 (zhanggui): the till of a WeChat mini-program in one binary, one TOML file, one data directory.
+//! 掌柜 (zhanggui): the till of a WeChat mini-program in one binary, one TOML file, one data
+//! directory.
 //!
 //! The house has six floors; imports go down only, never up, never sideways.
 //!
@@ -7,7 +8,7 @@
 //! 4   routes         sandbox    the contract          | WeChat's side of it: the simulator
 //! 3   shop                      use cases: what a merchant does; background ticks
 //! 2   store          wechat     journal + sled        | WeChat's protocols
-//! 1   web            model      hyper, reqwest, TLS   | the lives of an order and a payment attempt
+//! 1   web            model      hyper, reqwest, TLS   | the lives of an order and an attempt
 //! 0   base                      fen, seconds, ids, secrets, ciphers, flat XML
 //! ```
 //!

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod goods;
 pub mod order;
+pub mod order_event;
 pub mod price;
 pub mod refusal;
 pub mod timeline;

@@ -1,7 +1,8 @@
 //! Floor 4: WeChat's side of the contract: a simulator that judges as strictly.
 //!
-//! It never imports `wechat`: it builds and checks every signing string on its own, from WeChat's documents, so that player
-//! and referee cannot be wrong together. Here is its state and the table of its routes; `gateway`
+//! It never imports `wechat`: it builds and checks every signing string on its own, from WeChat's
+//! documents, so that player and referee cannot be wrong together. Here is its state and the table
+//! of its routes; `gateway`
 //! answers on WeChat's own paths, `control` on ours.
 
 mod control;

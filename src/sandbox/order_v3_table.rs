@@ -126,11 +126,11 @@ const RULES: &str = r#"
 /limit_pay                   | ["no_credit"]                         | PARAM_ERROR /limit_pay
 /nonce                       | "x"                                   | PARAM_ERROR /nonce
 /support_fapiao              | "true"                                | PARAM_ERROR /support_fapiao
-/settle_info/profit_sharing  | 1                              | PARAM_ERROR /settle_info/profit_sharing
-/scene_info/payer_client_ip  | "x"                            | PARAM_ERROR /scene_info/payer_client_ip
-/detail/goods_detail         | {}                                    | PARAM_ERROR /detail/goods_detail
-/detail/goods_detail         | ["1"]                                 | PARAM_ERROR /detail/goods_detail/0
-/detail/cost_price           | -1                                    | PARAM_ERROR /detail/cost_price
+/settle_info/profit_sharing | 1 | PARAM_ERROR /settle_info/profit_sharing
+/scene_info/payer_client_ip | "x" | PARAM_ERROR /scene_info/payer_client_ip
+/detail/goods_detail | {} | PARAM_ERROR /detail/goods_detail
+/detail/goods_detail | ["1"] | PARAM_ERROR /detail/goods_detail/0
+/detail/cost_price | -1 | PARAM_ERROR /detail/cost_price
 "#;
 
 #[test]

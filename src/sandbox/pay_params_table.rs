@@ -138,7 +138,8 @@ const WRONG_V2: [(&str, &str); 13] = [
         "without its prepay_id= prefix",
     ),
     (
-        "appId={appid}&nonceStr={nonce}&package=prepay_id%3D{bare}&signType={type}&timeStamp={time}",
+        "appId={appid}&nonceStr={nonce}&package=prepay_id%3D{bare}&signType={type}\
+         &timeStamp={time}",
         "URL-encoded",
     ),
     (

@@ -43,7 +43,7 @@ impl Shop {
     /// Changes goods, for orders from now on; `stock` replaces what is left.
     ///
     /// # Errors
-    /// [`crate::model::Refusal::GoodsNotFound`], [`crate::model::Refusal::FieldInvalid`]; store errors.
+    /// `GoodsNotFound` or `FieldInvalid` of [`Refusal`](crate::model::Refusal); store errors.
     pub async fn change_goods(
         &self,
         id: GoodsId,

@@ -66,7 +66,7 @@ impl Shop {
     /// The buyer's wish to cancel. With a payment attempt the order stays pending, closing.
     ///
     /// # Errors
-    /// [`crate::model::Refusal::OrderNotFound`], [`crate::model::Refusal::OrderPaid`]; store errors.
+    /// `OrderNotFound` or `OrderPaid` of [`Refusal`](crate::model::Refusal); store errors.
     pub async fn cancel(
         &self,
         uid: Uid,
@@ -80,7 +80,7 @@ impl Shop {
     /// The buyer confirms receipt.
     ///
     /// # Errors
-    /// [`crate::model::Refusal::OrderNotFound`], [`crate::model::Refusal::OrderState`]; store errors.
+    /// `OrderNotFound` or `OrderState` of [`Refusal`](crate::model::Refusal); store errors.
     pub async fn receive(
         &self,
         uid: Uid,

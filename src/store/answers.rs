@@ -91,7 +91,9 @@ mod tests {
             let cursor = Some(cursor.to_owned());
             let wanted = PageWanted { cursor, limit: 20 };
             for refused in [wanted.order_no().err(), wanted.number().err()] {
-                let named = matches!(refused, Some(Refusal::FieldInvalid { field, .. }) if field == "cursor");
+                let cursor = "cursor";
+                let named =
+                    matches!(refused, Some(Refusal::FieldInvalid { field, .. }) if field == cursor);
                 assert!(named, "{wanted:?}");
             }
         }

@@ -90,7 +90,7 @@ impl UnverifiedNotice {
         let keys = configured_v2(keys)?;
         let sign_type = match attempt.map(Protocol::sign_type) {
             Some(Some(sign_type)) => sign_type,
-            // Another protocol's attempt, or none: whether it is genuine must be known all the same.
+            // A v3 attempt, or none: whether it is genuine must be known all the same.
             Some(None) | None => self.signed_with(keys),
         };
         v2::notify::read_paid(&self.fields, &keys.key, sign_type, self.digest)

@@ -17,7 +17,7 @@ struct Body<'a> {
     notify_url: &'a str,
     amount: Amount,
     payer: Payer<'a>,
-    scene_info: SceneInfo,
+    scene_info: Scene,
 }
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ struct Payer<'a> {
 }
 
 #[derive(Serialize)]
-struct SceneInfo {
+struct Scene {
     payer_client_ip: String,
 }
 
@@ -54,7 +54,7 @@ pub fn body(payee: Payee<'_>, wanted: &Wanted) -> String {
         payer: Payer {
             openid: wanted.openid.as_str(),
         },
-        scene_info: SceneInfo {
+        scene_info: Scene {
             payer_client_ip: wanted.client_ip.to_canonical().to_string(),
         },
     };
