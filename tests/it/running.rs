@@ -305,13 +305,14 @@ fn the_demo_keeps_serving_and_prints_where() {
     let mut demo = Program::start(dir.path(), "demo", &["demo"], &[]);
     let place = Place::default();
     place.set(demo.address("\nshop "));
-    crate::wait::until("the goods are on the shelf", || {
-        let shown = Client::new(&place).send("GET", "/api/v1/goods", &[], b"");
-        let goods = shown
-            .map(|reply| reply.json()["goods"].clone())
-            .unwrap_or_default();
-        goods.as_array().is_some_and(|goods| !goods.is_empty())
+    // It buys first; whoever logged in meanwhile would be in its way.
+    crate::wait::until("the curl lines are printed", || {
+        demo.log().contains("curl ")
     });
+    let shown = Client::new(&place)
+        .send("GET", "/api/v1/goods", &[], b"")
+        .unwrap();
+    assert!(!shown.expect(200)["goods"].as_array().unwrap().is_empty());
     let simulator = Place::default();
     simulator.set(demo.address("\nsimulator "));
     let made = Client::new(&simulator).send("POST", "/sandbox/login-codes", &[], b"{}");
