@@ -37,7 +37,11 @@ async fn a_new_store_is_private_and_says_that_it_is_new() {
     fill(&store, 1, 1).await;
     store.close().await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for dir in [home.dir.clone(), home.dir.join("journal")] {
+    for dir in [
+        home.dir.clone(),
+        home.dir.join("journal"),
+        home.dir.join("sled"),
+    ] {
         assert_eq!(mode(&dir), 0o700, "{}", dir.display());
     }
     for name in ["FORMAT", "LOCK", "sled.seal", "journal.mark"] {

@@ -37,6 +37,8 @@ where
         pace: &pace,
     });
     let serving = http1::Builder::new()
+        // Answers are small: one copy costs less than the kernel's writev.
+        .writev(false)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(

@@ -37,17 +37,17 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Where request ids come from: a random name of this process, and a scrambled count.
+/// Where request ids come from: a random name of this run, and a scrambled count.
 #[derive(Debug)]
 pub(super) struct Ids {
-    process: [u8; LENGTH / 2],
+    instance: [u8; LENGTH / 2],
     count: AtomicU64,
 }
 
 impl Ids {
     pub(super) fn new() -> Self {
         Self {
-            process: base32(secret::random_u64()),
+            instance: base32(secret::random_u64()),
             count: AtomicU64::new(secret::random_u64()),
         }
     }
@@ -56,7 +56,7 @@ impl Ids {
         // An odd factor permutes the 2^40 numbers that 8 characters hold: scrambled, yet unique.
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let mut id = [0; LENGTH];
-        id[..LENGTH / 2].copy_from_slice(&self.process);
+        id[..LENGTH / 2].copy_from_slice(&self.instance);
         id[LENGTH / 2..].copy_from_slice(&base32(count.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         RequestId(id)
     }
