@@ -145,11 +145,11 @@ fn check_passes_a_whole_config_and_names_what_another_lacks() {
     }
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml.example");
     let bare = run(world.dir.path(), &["check", "--config", example], &[]);
-    assert_eq!(bare.code, Some(2), "{bare:?}");
-    assert!(
-        bare.err.contains("salt") && bare.err.contains("appid"),
-        "{bare:?}"
-    );
+    assert!(matches!(bare.code, Some(1 | 2)), "{bare:?}");
+    let said = format!("{}{}", bare.out, bare.err);
+    for name in ["salt", "field_key", "appid", "secret"] {
+        assert!(said.contains(name), "{name} is not named: {said}");
+    }
 }
 
 #[test]
