@@ -108,7 +108,7 @@ fn kills_of_one_world(before: usize) -> BTreeMap<char, usize> {
         setup.more.push(("store.segment_mb", 1.into()));
         setup.more.push(("log.level", "warn".into()));
         let path = phase_file.to_str().unwrap().to_owned();
-        setup.env.push(("ZHANGGUI_PHASE_FILE".to_owned(), path));
+        setup.args = vec!["--phase-file".to_owned(), path];
     });
     let mut fell = BTreeMap::new();
     for kill in 0..KILLS {

@@ -22,11 +22,11 @@ pub(crate) struct Program {
 
 impl Program {
     /// Starts `zhanggui` with `args`; `name` names its output files in `dir`.
-    pub(crate) fn start(dir: &Path, name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(dir: &Path, name: &str, args: &[&str]) -> Self {
         let out = dir.join(format!("{name}.out"));
         let err = dir.join(format!("{name}.err"));
         let mut command = command(dir, args);
-        command.envs(env.iter().copied()).stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap());

@@ -225,7 +225,7 @@ fn init_writes_a_config_that_is_whole() {
         std::fs::read_to_string(dir.path().join("config.toml")).unwrap(),
         text
     );
-    let mut server = Program::start(dir.path(), "server", &["serve"], &[]);
+    let mut server = Program::start(dir.path(), "server", &["serve"]);
     server.address("listening on");
     assert_eq!(server.stop("TERM").code(), Some(0), "{}", server.log());
 }
@@ -302,7 +302,7 @@ fn the_demo_buys_and_pays_twice_in_an_empty_directory() {
 #[test]
 fn the_demo_keeps_serving_and_prints_where() {
     let dir = tempfile::tempdir().unwrap();
-    let mut demo = Program::start(dir.path(), "demo", &["demo"], &[]);
+    let mut demo = Program::start(dir.path(), "demo", &["demo"]);
     let place = Place::default();
     place.set(demo.address("\nshop "));
     // It buys first; whoever logged in meanwhile would be in its way.

@@ -29,8 +29,8 @@ pub(crate) struct Setup {
     pub(crate) more: Vec<(&'static str, Toml)>,
     /// Whether the simulator may have to refuse something.
     pub(crate) may_be_refused: bool,
-    /// Environment of the server.
-    pub(crate) env: Vec<(String, String)>,
+    /// More arguments of `serve`.
+    pub(crate) args: Vec<String>,
 }
 
 impl Default for Setup {
@@ -41,7 +41,7 @@ impl Default for Setup {
             pay_within_s: 1800,
             more: vec![],
             may_be_refused: false,
-            env: vec![],
+            args: vec![],
         }
     }
 }
@@ -84,7 +84,7 @@ impl World {
             "--data",
             keys.to_str().unwrap(),
         ];
-        let mut simulator = Program::start(dir.path(), "simulator", &args, &[]);
+        let mut simulator = Program::start(dir.path(), "simulator", &args);
         let (notifies, upstream) = (Tap::open(), Tap::open());
         upstream.target.set(simulator.address("http"));
         let wechat = Wechat::new(&upstream.target, keys);
@@ -125,14 +125,9 @@ impl World {
         assert!(self.server.is_none(), "it is running");
         self.starts += 1;
         let name = format!("server{}", self.starts);
-        let env: Vec<(&str, &str)> = self
-            .setup
-            .env
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let args = ["serve", "--config", "config.toml"];
-        self.server = Some(Program::start(self.dir.path(), &name, &args, &env));
+        let mut args = vec!["serve", "--config", "config.toml"];
+        args.extend(self.setup.args.iter().map(String::as_str));
+        self.server = Some(Program::start(self.dir.path(), &name, &args));
     }
 
     /// SIGKILL.
@@ -286,7 +281,7 @@ fn simulator_keys(dir: &Path) -> PathBuf {
         let made = tempfile::tempdir().unwrap();
         let keys = made.path().to_str().unwrap();
         let args = ["sandbox", "--listen", "127.0.0.1:0", "--data", keys];
-        Program::start(dir, "keys", &args, &[]).address("http");
+        Program::start(dir, "keys", &args).address("http");
         made
     });
     let keys = dir.join("simulator");
