@@ -101,6 +101,11 @@ pub(super) enum BadFormat {
 }
 
 impl Format {
+    /// Whether there is a FORMAT, of whatever content.
+    pub(super) fn is_in(data_dir: &Path) -> bool {
+        data_dir.join(FORMAT).exists()
+    }
+
     /// Reads FORMAT; `None` when there is none.
     pub(super) fn read(data_dir: &Path) -> Result<Option<Self>, BadFormat> {
         let text = match fs::read(data_dir.join(FORMAT)) {

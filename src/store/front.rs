@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::command::{Closure, Ran};
+use super::command::{Closure, Ran, Reply};
 use super::memory::MemoryEngine;
 use super::open::{OpenReport, Opened, StoreConfig, open};
 use super::open_error::OpenError;
 use super::read::{View, is_cache};
 use super::rebuild::Progress;
 use super::tx::{Change, Tx};
-use super::writer::{Message, Shared, Writer, watch};
+use super::watchdog::Watchdog;
+use super::writer::{Message, Shared, Writer};
 
 /// One change of a cache key: its new value, or `None` when it is gone.
 pub type CacheChange = (Vec<u8>, Option<Vec<u8>>);
@@ -115,17 +116,21 @@ impl Store {
         };
         let (closure, answer) = Closure::new(f);
         on_disk.send(Message::Write(Box::new(closure)))?;
-        match answer.await {
-            Ok(Ran::Returned(result)) => result,
-            Ok(Ran::Panicked(panic)) => resume_unwind(panic),
-            Err(_) => Err(StoreError::Unknown.into()),
+        let Ok(Reply { ran, rest }) = answer.await else {
+            return Err(StoreError::Unknown.into());
+        };
+        drop(rest);
+        match ran {
+            Ran::Returned(result) => result,
+            Ran::Panicked(panic) => resume_unwind(panic),
         }
     }
 
     /// Runs `f` over what is on disk now.
     ///
-    /// It runs at once, on the caller's thread: a hot read takes microseconds, less than handing
-    /// it to another thread and back would.
+    /// It runs at once, on the caller's thread: a get takes about 5 µs and a list of 20 about 10 to
+    /// 20 µs when hot; handing it to a blocking thread and back would cost 14 µs more. A read can
+    /// wait for a group that is being applied, for some milliseconds, as it would on any thread.
     ///
     /// # Errors
     /// What `f` returned; or [`StoreError::Unavailable`] when the store is closed or has failed.
@@ -239,9 +244,9 @@ fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
     };
     let writing = std::thread::Builder::new().name("store-writer".to_owned());
     writing.spawn(move || writer.run())?;
-    let (steps, health) = (shared.steps(), opened.health);
+    let watchdog = Watchdog::new(&shared.steps, opened.health);
     let watching = std::thread::Builder::new().name("store-watchdog".to_owned());
-    watching.spawn(move || watch(&steps, &health))?;
+    watching.spawn(move || watchdog.run())?;
     Ok(OnDisk {
         shared,
         outbox: Mutex::new(Outbox {

@@ -15,12 +15,16 @@ mod disk;
 mod error;
 mod format;
 mod frame;
+#[cfg(test)]
+mod frame_tests;
 mod front;
 mod health;
 #[cfg(test)]
 mod histories;
 mod journal;
 mod keys;
+#[cfg(test)]
+mod live_copy;
 mod memory;
 mod open;
 mod open_error;
@@ -47,6 +51,7 @@ mod sim_disk;
 mod test_home;
 mod token_map;
 mod tx;
+mod watchdog;
 mod working_set;
 mod writer;
 #[cfg(test)]

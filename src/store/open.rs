@@ -303,9 +303,12 @@ impl<'o> Opening<'o> {
         health: &Arc<Health>,
     ) -> Result<(SledSet, WorkingSet), OpenError> {
         let config = self.config;
+        let commit = content.commit;
         let keys = rebuild(&config.data_dir, config.cache_bytes, content, self.progress)
             .map_err(|why| Self::failed(health, why))?;
         let set = self.open_set(health)?;
+        set.apply(std::iter::empty(), Some(commit))
+            .map_err(|why| Self::failed(health, why))?;
         remove_rebuild_mark(&config.data_dir).map_err(|why| Self::failed(health, why))?;
         Ok((set, WorkingSet::Rebuilt { keys }))
     }
@@ -334,8 +337,16 @@ impl<'o> Opening<'o> {
     }
 }
 
+/// Makes the data directory, or closes one to others that is empty or a store already. Any other
+/// directory was named by mistake, perhaps: its mode is left alone.
 fn make_data_dir(data_dir: &Path) -> std::io::Result<()> {
-    private_dir(data_dir)?;
+    let ours = match fs::read_dir(data_dir) {
+        Ok(mut entries) => entries.next().is_none() || Format::is_in(data_dir),
+        Err(_) => true,
+    };
+    if ours {
+        private_dir(data_dir)?;
+    }
     // The parent of `data` is the empty path.
     let parent = data_dir
         .parent()

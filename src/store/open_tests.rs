@@ -4,9 +4,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::health::REBUILD;
+use super::health::{Health, REBUILD};
+use super::seal::Seal;
 use super::test_home::{Home, config, count, fill, try_open};
+use super::working_set::SledSet;
 use super::{Found, OpenError, Phase, Read, Store, StoreConfig, StoreError, WorkingSet};
 use crate::base::cipher::FieldKey;
 
@@ -34,7 +37,11 @@ async fn a_new_store_is_private_and_says_that_it_is_new() {
     fill(&store, 1, 1).await;
     store.close().await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for dir in [home.dir.clone(), home.dir.join("journal")] {
+    for dir in [
+        home.dir.clone(),
+        home.dir.join("journal"),
+        home.dir.join("sled"),
+    ] {
         assert_eq!(mode(&dir), 0o700, "{}", dir.display());
     }
     for name in ["FORMAT", "LOCK", "sled.seal", "journal.mark"] {
@@ -226,4 +233,31 @@ async fn the_phase_file_says_that_an_open_store_is_idle() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     panic!("never idle");
+}
+
+#[tokio::test]
+async fn a_working_set_at_another_commit_than_its_seal_says_is_given_up_and_rebuilt() {
+    let home = Home::closed(4).await;
+    let sled = home.dir.join("sled");
+    let health = Arc::new(Health::new(home.dir.clone()));
+    let set = SledSet::open(&sled, 8 << 20, health).unwrap();
+    set.apply(std::iter::empty(), Some(3)).unwrap();
+    set.close().unwrap();
+    let seal = Seal::read(&home.dir).unwrap();
+    Seal::write(&home.dir, &sled, seal.end).unwrap();
+    let fault = home.fault();
+    assert!(matches!(fault, OpenError::WorkingSet(_)), "{fault}");
+    let report = home.holds(4).await;
+    assert_eq!(report.working_set, WorkingSet::Rebuilt { keys: 4 });
+}
+
+#[tokio::test]
+async fn a_directory_of_something_else_keeps_its_mode() {
+    let home = Home::new();
+    fs::create_dir(&home.dir).unwrap();
+    fs::write(home.dir.join("letter"), b"dear").unwrap();
+    fs::set_permissions(&home.dir, fs::Permissions::from_mode(0o755)).unwrap();
+    drop(home.open());
+    let mode = fs::metadata(&home.dir).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
 }

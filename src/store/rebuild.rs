@@ -77,8 +77,14 @@ pub(super) fn rebuild(
 ) -> Result<usize, String> {
     let new = data_dir.join(NEW);
     let io = |error: io::Error| error.to_string();
+    let old = data_dir.join(OLD);
     remove_dir(&new).map_err(io)?;
     let keys = content.latest.0.len();
+    if keys == 0 {
+        // Nothing to build: opening an empty one twice would double the start of a new store.
+        remove_dir(&old).map_err(io)?;
+        return Ok(0);
+    }
     let set = SledSet::open(
         &new,
         cache_bytes,
@@ -86,7 +92,6 @@ pub(super) fn rebuild(
     )?;
     load(&set, content, progress)?;
     set.close()?;
-    let old = data_dir.join(OLD);
     remove_dir(&old).map_err(io)?;
     fs::rename(&new, &old).map_err(io)?;
     RealDisk.sync_dir(data_dir).map_err(io)?;

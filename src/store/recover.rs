@@ -132,13 +132,7 @@ pub(super) fn recover(
     source: &Source<'_>,
     on_change: &mut OnChange<'_>,
 ) -> Result<Recovered, JournalFault> {
-    let mut names: Vec<SegmentName> = source
-        .disk
-        .list(source.dir)?
-        .iter()
-        .filter_map(|name| SegmentName::parse(name))
-        .collect();
-    names.sort_by_key(|name| name.serial);
+    let names = segment_names(source)?;
     let mut recovered = Recovered {
         instance: source.instance,
         next_serial: names.last().map_or(1, |name| name.serial + 1),
@@ -171,6 +165,16 @@ pub(super) fn recover(
         });
     }
     Ok(recovered)
+}
+
+fn segment_names(source: &Source<'_>) -> io::Result<Vec<SegmentName>> {
+    let files = source.disk.list(source.dir)?;
+    let mut names: Vec<_> = files
+        .iter()
+        .filter_map(|name| SegmentName::parse(name))
+        .collect();
+    names.sort_by_key(|name| name.serial);
+    Ok(names)
 }
 
 fn read<'b>(source: &Source<'_>, name: &str, bytes: &'b [u8]) -> Result<Segment<'b>, JournalFault> {

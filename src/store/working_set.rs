@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::StoreError;
+use super::disk::private_dir;
 use super::health::Health;
 use super::read::{Direction, KeyRange, Read, Visit};
 use super::tx::Change;
@@ -36,6 +37,7 @@ impl SledSet {
     /// # Errors
     /// What sled said. No other database may be opened in this program after that.
     pub(super) fn open(dir: &Path, cache_bytes: u64, health: Arc<Health>) -> Result<Self, String> {
+        private_dir(dir).map_err(|error| error.to_string())?;
         remove_half_snapshots(dir).map_err(|error| error.to_string())?;
         let config = sled::Config::new()
             .path(dir)
@@ -179,9 +181,6 @@ fn caught<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, String> {
 
 /// A kill inside `open` leaves a half-written snapshot that sled would take for its newest.
 fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
-    if !dir.exists() {
-        return Ok(());
-    }
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();

@@ -8,13 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::command::Command;
+use super::command::{Command, Rest};
 use super::format::Mark;
 use super::front::CacheChange;
 use super::health::Health;
@@ -22,6 +22,7 @@ use super::journal::Journal;
 use super::phase::{Phase, PhaseFile};
 use super::seal::Seal;
 use super::tx::{Change, Overlay};
+use super::watchdog::Steps;
 use super::working_set::SledSet;
 use crate::base::Clock;
 
@@ -33,8 +34,6 @@ const GROUP_BYTES: usize = 256 << 10;
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// or when this much has been changed.
 const FLUSH_BYTES: usize = 8 << 20;
-/// A writer that makes no progress for this long is given up.
-const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// What is sent to the writer.
 pub(super) enum Message {
@@ -54,8 +53,8 @@ pub(super) struct Shared {
     pub(super) health: Arc<Health>,
     /// Cache batches that are in the working set.
     pub(super) cache_applied: AtomicU64,
-    /// Grows with each step of the writer; even while it waits for something to do.
-    steps: Arc<AtomicU64>,
+    /// For the watchdog.
+    pub(super) steps: Arc<Steps>,
     /// The data directory's lock; it goes free after the working set.
     lock: Mutex<Option<File>>,
 }
@@ -69,11 +68,6 @@ impl Shared {
             steps: Arc::default(),
             lock: Mutex::new(Some(lock)),
         }
-    }
-
-    /// What [`watch`] looks at.
-    pub(super) fn steps(&self) -> Weak<AtomicU64> {
-        Arc::downgrade(&self.steps)
     }
 
     pub(super) fn set(&self) -> RwLockReadGuard<'_, Option<SledSet>> {
@@ -190,9 +184,7 @@ impl Writer {
         self.shared
             .cache_applied
             .fetch_add(applied, Ordering::Release);
-        for command in group.commands.drain(..) {
-            command.answer();
-        }
+        Rest::answer_all(std::mem::take(&mut group.commands));
         Ok(())
     }
 
@@ -242,6 +234,7 @@ impl Writer {
     }
 
     fn flush(&mut self) -> Result<(), String> {
+        self.enter(Phase::Apply);
         let set = self.shared.set();
         set.as_ref().ok_or("the working set is closed")?.flush()?;
         let commit = self
@@ -311,12 +304,7 @@ impl Writer {
 
     /// Notes a step for the watchdog and the phase for a crash test.
     fn enter(&self, phase: Phase) {
-        let step = self.shared.steps.load(Ordering::Relaxed) | 1;
-        let step = match phase {
-            Phase::Idle => step + 1,
-            _ => step + 2,
-        };
-        self.shared.steps.store(step, Ordering::Relaxed);
+        self.shared.steps.enter(phase);
         self.phase.enter(phase);
     }
 }
@@ -335,23 +323,5 @@ fn take(message: Message, set: &SledSet, group: &mut Group) {
             }
         }
         Message::Close(closed) => group.close = Some(closed),
-    }
-}
-
-/// Gives the store up when its writer is busy and makes no step for [`STUCK_AFTER`].
-pub(super) fn watch(steps: &Weak<AtomicU64>, health: &Health) {
-    let mut seen = (0, Instant::now());
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
-        let Some(steps) = steps.upgrade() else {
-            return;
-        };
-        let steps = steps.load(Ordering::Relaxed);
-        let busy = steps % 2 == 1;
-        if !busy || steps != seen.0 {
-            seen = (steps, Instant::now());
-        } else if seen.1.elapsed() >= STUCK_AFTER {
-            return health.fail("the writer made no progress for 30 s");
-        }
     }
 }

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::future::{Future as _, poll_fn};
 use std::sync::mpsc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::health::REBUILD;
@@ -108,6 +110,47 @@ async fn an_error_or_a_panic_drops_one_closures_changes_and_no_other_of_its_grou
     }
     assert_eq!(count(&store).await, 10);
     assert_eq!(store.health(), Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_hang_up_leave_no_other_of_their_group_waiting() {
+    let home = Home::new();
+    let (store, _) = home.open();
+    for gone in 0..6_u32 {
+        let (release, holding) = hold(&store);
+        let mut group = vec![];
+        for number in 0..6 {
+            let (store, (sent, arrived)) = (store.clone(), mpsc::channel());
+            group.push(tokio::spawn(async move {
+                let mut write = Box::pin(store.write(move |tx| -> Result<(), StoreError> {
+                    tx.put(key(gone * 6 + number), vec![1]);
+                    Ok(())
+                }));
+                // The closure is in the queue once it has been polled.
+                let first = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
+                sent.send(()).unwrap();
+                match first {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending => write.await,
+                }
+            }));
+            arrived.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+        // The first of a group wakes the others, so the first hangs up in half of the rounds.
+        group.insert(0, holding);
+        group[usize::try_from(gone / 2 * (gone % 2)).unwrap()].abort();
+        drop(release);
+        for caller in group {
+            let answered = tokio::time::timeout(Duration::from_secs(20), caller).await;
+            let ended = answered.expect("nobody is left waiting");
+            assert!(ended.map_or_else(|gone| gone.is_cancelled(), |answer| answer.is_ok()));
+        }
+    }
+    assert_eq!(
+        count(&store).await,
+        36,
+        "what was sent is done, whoever hung up"
+    );
 }
 
 #[tokio::test]
