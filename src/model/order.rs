@@ -190,6 +190,8 @@ pub enum Effect {
     RefundSurplus {
         /// The attempt whose money is too much.
         attempt: u16,
+        /// WeChat's number of that money.
+        transaction_id: TransactionId,
     },
     /// Give back all of it: the order was closed and its stock is gone.
     RefundLate,
@@ -260,7 +262,7 @@ impl Order {
     fn paid(self, paid: Paid) -> (Self, Vec<Effect>) {
         match self.paid_by {
             Some(attempt) if attempt == paid.attempt => return (self, vec![]),
-            Some(_) => return (self, vec![surplus(paid.attempt), note_surplus()]),
+            Some(_) => return (self, vec![surplus(paid), note_surplus()]),
             None => {}
         }
         let order = Self {
@@ -440,8 +442,11 @@ impl Order {
     }
 }
 
-fn surplus(attempt: u16) -> Effect {
-    Effect::RefundSurplus { attempt }
+fn surplus(paid: Paid) -> Effect {
+    Effect::RefundSurplus {
+        attempt: paid.attempt,
+        transaction_id: paid.transaction_id,
+    }
 }
 
 fn note_surplus() -> Effect {

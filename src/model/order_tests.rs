@@ -194,7 +194,13 @@ fn money_on_a_second_attempt_is_given_back_and_the_order_stays_as_it_is() {
         assert_eq!(after, before);
         assert_eq!(
             effects,
-            [Effect::RefundSurplus { attempt: 2 }, note_surplus()]
+            [
+                Effect::RefundSurplus {
+                    attempt: 2,
+                    transaction_id: "422".parse().unwrap()
+                },
+                note_surplus()
+            ]
         );
     }
 }

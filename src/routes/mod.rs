@@ -1,1 +1,75 @@
 //! Floor 4: the contract: routes as data, callers proved by type, the one error map.
+
+mod buyer;
+mod callbacks;
+mod callers;
+mod catalogue;
+mod error;
+mod merchant;
+mod ops;
+mod orders;
+mod views;
+
+pub use callers::{Buyer, Merchant};
+
+use crate::shop::Shop;
+use crate::web::{Method, Route, route};
+
+/// Every route of the contract that this version serves.
+pub fn table() -> Vec<Route<Shop>> {
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const PUT: Method = Method::PUT;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    vec![
+        route(POST, "/api/v1/token", buyer::log_in),
+        route(GET, "/api/v1/token", buyer::show_token),
+        route(DELETE, "/api/v1/token", buyer::log_out),
+        route(GET, "/api/v1/user", buyer::show_user),
+        route(PATCH, "/api/v1/user", buyer::change_user),
+        route(POST, "/api/v1/user/decrypt", buyer::decrypt),
+        route(GET, "/api/v1/user/address", buyer::show_address),
+        route(PUT, "/api/v1/user/address", buyer::set_address),
+        route(GET, "/api/v1/goods", catalogue::list),
+        route(GET, "/api/v1/goods/{id}", catalogue::show),
+        route(POST, "/api/v1/orders", orders::place),
+        route(GET, "/api/v1/orders", orders::list),
+        route(GET, "/api/v1/orders/{order_no}", orders::show),
+        route(POST, "/api/v1/orders/{order_no}/pay", orders::pay),
+        route(POST, "/api/v1/orders/{order_no}/cancel", orders::cancel),
+        route(POST, "/api/v1/orders/{order_no}/receive", orders::receive),
+        route(POST, "/wx/pay/notify", callbacks::pay_notify),
+        route(GET, "/admin/v1/goods", merchant::list_goods),
+        route(POST, "/admin/v1/goods", merchant::create_goods),
+        route(GET, "/admin/v1/goods/{id}", merchant::show_goods),
+        route(PATCH, "/admin/v1/goods/{id}", merchant::change_goods),
+        route(DELETE, "/admin/v1/goods/{id}", merchant::delete_goods),
+        route(GET, "/admin/v1/orders", merchant::list_orders),
+        route(GET, "/admin/v1/orders/{order_no}", merchant::show_order),
+        route(GET, "/healthz", ops::healthz),
+        route(GET, "/readyz", ops::readyz),
+    ]
+}
+
+/// The routes of the merchant's own listener (`[admin] listen`): no buyer's route among them.
+pub fn admin_table() -> Vec<Route<Shop>> {
+    table()
+        .into_iter()
+        .filter(|row| is_admin(row.pattern()))
+        .collect()
+}
+
+/// The routes of the public listener when the merchant's are served elsewhere.
+pub fn public_table() -> Vec<Route<Shop>> {
+    table()
+        .into_iter()
+        .filter(|row| !row.pattern().starts_with("/admin/"))
+        .collect()
+}
+
+fn is_admin(pattern: &str) -> bool {
+    ["/admin/", "/healthz", "/readyz"]
+        .iter()
+        .any(|prefix| pattern.starts_with(prefix))
+}

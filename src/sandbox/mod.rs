@@ -1,1 +1,160 @@
-//! Floor 4: WeChat's side of the contract: a simulator that judges as strictly. Never imports `wechat`.
+//! Floor 4: WeChat's side of the contract: a simulator that judges as strictly.
+//!
+//! It never imports `wechat`: it builds and checks every signing string on its own, from WeChat's documents, so that player
+//! and referee cannot be wrong together. Here is its state and the table of its routes; `gateway`
+//! answers on WeChat's own paths, `control` on ours.
+
+mod control;
+mod credentials;
+mod delivery;
+mod faults;
+mod gateway;
+mod login;
+mod notify;
+mod order_v2;
+mod order_v3;
+mod pay_params;
+mod rules;
+mod running;
+mod shape_v3;
+mod shelf;
+mod sign_v2;
+mod sign_v3;
+mod suspects;
+mod trades;
+mod verdicts;
+
+#[cfg(test)]
+mod alive_test;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod login_table;
+#[cfg(test)]
+mod order_v2_table;
+#[cfg(test)]
+mod order_v3_call_table;
+#[cfg(test)]
+mod order_v3_table;
+#[cfg(test)]
+mod pay_form_table;
+#[cfg(test)]
+mod pay_params_table;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod trades_table;
+#[cfg(test)]
+mod vectors;
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::base::rsa::BadKey;
+use crate::base::{Clock, Timestamp};
+use crate::web::{Client, Method, Route, route};
+
+pub use credentials::{Credentials, CredentialsError};
+pub use running::{Running, StartError, start};
+
+use credentials::Keys;
+use delivery::Due;
+use faults::Pending;
+use login::Logins;
+use trades::Trades;
+use verdicts::Verdicts;
+
+/// The simulator: one mini program, one merchant, and everything they did, in memory.
+pub struct Sandbox {
+    clock: Clock,
+    credentials: Credentials,
+    keys: Keys,
+    client: Client,
+    /// Where it listens, once it does.
+    url: OnceLock<String>,
+    stopping: watch::Sender<bool>,
+    book: Mutex<Book>,
+}
+
+/// What changes. Its lock is held for moments only, never while a signature is computed.
+struct Book {
+    logins: Logins,
+    trades: Trades,
+    due: Due,
+    faults: Pending,
+    verdicts: Verdicts,
+}
+
+impl Sandbox {
+    fn new(clock: Clock, credentials: Credentials, client: Client) -> Result<Self, BadKey> {
+        Ok(Self {
+            keys: credentials.keys()?,
+            book: Mutex::new(Book {
+                logins: Logins::new(&credentials.appid),
+                trades: Trades::new(),
+                due: Due::default(),
+                faults: Pending::default(),
+                verdicts: Verdicts::default(),
+            }),
+            clock,
+            credentials,
+            client,
+            url: OnceLock::new(),
+            stopping: watch::Sender::new(false),
+        })
+    }
+
+    /// The `[wechat]` TOML section with which a server talks to this simulator.
+    pub fn config_toml(&self) -> String {
+        let url = self.url.get().map_or("", String::as_str);
+        self.credentials.config_toml(url)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // A poisoned book still holds whole entries: each change is one assignment.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sandbox({})", self.credentials.appid)
+    }
+}
+
+/// The simulator's routes: WeChat's own paths, then the control routes of CONTRACT §6.
+pub fn routes() -> Vec<Route<Sandbox>> {
+    let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
+    vec![
+        route(get.clone(), "/sns/jscode2session", gateway::login),
+        route(post.clone(), "/pay/unifiedorder", gateway::unified_order),
+        route(get.clone(), "/pay/unifiedorder", gateway::unified_order),
+        route(post.clone(), "/v3/pay/transactions/jsapi", gateway::prepay),
+        route(
+            post.clone(),
+            "/sandbox/login-codes",
+            control::new_login_code,
+        ),
+        route(post.clone(), "/sandbox/payments", control::pay),
+        route(
+            post.clone(),
+            "/sandbox/notifies/{out_trade_no}/resend",
+            control::resend,
+        ),
+        route(
+            post,
+            "/sandbox/verify-pay-params",
+            control::verify_pay_params,
+        ),
+        route(get.clone(), "/sandbox/trades", control::trades),
+        route(get.clone(), "/sandbox/requests", control::requests),
+        route(put.clone(), "/sandbox/faults", control::set_faults),
+        route(get, "/sandbox/config", control::config),
+        route(put, "/sandbox/clock", control::move_clock),
+    ]
+}

@@ -1,1 +1,107 @@
 //! Floor 3: the use cases, what a merchant does, and the background ticks.
+//!
+//! A use case orders the steps across store and WeChat. It asks `model` what follows, keeps it in
+//! one transaction, and only then answers.
+
+pub mod checkout;
+pub mod effects;
+pub mod error;
+pub mod goods;
+pub mod jobs;
+pub mod limits;
+pub mod login;
+pub mod notify;
+pub mod orders;
+pub mod pay;
+pub mod staff;
+pub mod users;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::ShopError;
+
+use crate::base::cipher::FieldKey;
+use crate::base::{AppId, Clock, MchId, Secret};
+use crate::store::Store;
+use crate::store::tokens::Tokens;
+use crate::wechat::Wechat;
+
+/// What a shop is told by its configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The mini program.
+    pub appid: AppId,
+    /// The merchant number, when payments are configured.
+    pub mchid: Option<MchId>,
+    /// Where WeChat sends payment results: `public_url` and the path of the route.
+    pub notify_url: String,
+    /// How long a buyer's token lives.
+    pub token_ttl: Duration,
+    /// Goes into every token.
+    pub token_salt: Secret<String>,
+    /// How long an order may be paid.
+    pub pay_within: Duration,
+    /// How often expired tokens are swept.
+    pub sweep_interval: Duration,
+    /// What the payer reads on the bill.
+    pub order_body: String,
+    /// `[limits] login_per_minute_per_ip`.
+    pub login_per_minute_per_ip: u32,
+    /// `[limits] requests_per_minute_per_token`.
+    pub requests_per_minute_per_token: u32,
+    /// Seals phones and session keys at rest.
+    pub field_key: FieldKey,
+}
+
+/// The shop: everything a use case needs, once a process.
+pub struct Shop {
+    store: Store,
+    tokens: Arc<Tokens>,
+    wechat: Wechat,
+    clock: Clock,
+    settings: Settings,
+    limits: limits::Limits,
+}
+
+impl Shop {
+    /// A shop over an open store.
+    pub fn new(
+        store: Store,
+        tokens: Arc<Tokens>,
+        wechat: Wechat,
+        clock: Clock,
+        settings: Settings,
+    ) -> Arc<Self> {
+        let limits = limits::Limits::new(
+            settings.login_per_minute_per_ip,
+            settings.requests_per_minute_per_token,
+        );
+        Arc::new(Self {
+            store,
+            tokens,
+            wechat,
+            clock,
+            settings,
+            limits,
+        })
+    }
+
+    /// Whether the store can write.
+    ///
+    /// # Errors
+    /// The reason, for the operator, why it cannot.
+    pub fn health(&self) -> Result<(), String> {
+        self.store.health()
+    }
+
+    /// A copy of the key that seals fields, for a transaction to own.
+    fn field_key(&self) -> FieldKey {
+        self.settings.field_key.clone()
+    }
+
+    /// The clock of this shop.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}

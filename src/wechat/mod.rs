@@ -1,1 +1,35 @@
 //! Floor 2: WeChat's protocols, from the client's side. The one home of its field names.
+//!
+//! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`bill`],
+//! [`prepay`], [`notify`], [`paid`]. They say what to send, how to read what comes back, and
+//! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
+
+pub mod bill;
+pub mod call;
+pub mod client;
+pub mod config;
+pub mod error;
+pub mod message;
+pub mod mini;
+pub mod mini_open;
+pub mod notify;
+pub mod paid;
+pub mod pay_error;
+pub mod prepay;
+pub mod v2;
+pub mod v3;
+
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod vectors;
+
+pub use client::Wechat;
+pub use config::{PayConfig, Version, WechatConfig};
+pub use error::{Cause, Refused, WechatError};
+pub use mini::Session;
+pub use notify::{NotifyRefusal, Opened, UnverifiedNotice};
+pub use paid::PaidNotice;
+pub use prepay::{PayParams, PrepayRequest, Protocol, Wanted};
+pub use v2::{SignType, V2Keys};
+pub use v3::{Keyring, SignatureFault, SignatureHeaders, V3Keys};

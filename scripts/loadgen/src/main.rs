@@ -1,0 +1,36 @@
+//! The tools behind `scripts/bench`.
+//!
+//! `loadgen load …` drives a server over keep-alive connections and prints one JSON line a
+//! scenario; `loadgen floor …` is raw hyper with constant answers; `loadgen disk …` asks the disk
+//! how often it can fdatasync.
+
+mod args;
+mod conn;
+mod disk;
+mod floor;
+mod load;
+mod meter;
+mod plan;
+mod wx;
+
+use std::process::ExitCode;
+
+use args::Args;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let run = Args::read(words).and_then(|args| match command.as_str() {
+        "load" => load::run(&args),
+        "floor" => floor::run(&args),
+        "disk" => disk::run(&args),
+        _ => Err("usage: loadgen load|floor|disk --name value …".to_owned()),
+    });
+    match run {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("loadgen: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

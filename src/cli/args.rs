@@ -1,0 +1,153 @@
+//! The command line: what may be asked, in the contract's words. Chinese first.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zhanggui",
+    version,
+    about = "掌柜：微信小程序的收银台，一个程序、一份配置、一个数据目录\n\
+             zhanggui: the till of a WeChat mini program",
+    after_help = "退出码 exit codes：0 成功 good，1 失败 failed，2 用法或配置有误 wrong usage or config"
+)]
+pub struct Arguments {
+    /// 配置文件 · the configuration file
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "config.toml"
+    )]
+    pub config: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// 启动服务 · run the server
+    Serve,
+    /// 不用账号和网络，演示一笔从登录到支付的完整购买 · show one purchase, from login to paid
+    Demo(Demo),
+    /// 单独运行微信模拟器 · run the WeChat simulator alone
+    Sandbox(Sandbox),
+    /// 生成一份配置，自带随机的盐和密钥 · write a configuration with fresh salt and field key
+    Init(Box<Init>),
+    /// 检查配置，说明登录和支付各缺什么 · say what is missing for login and for pay
+    Check,
+    /// 管理员 · the merchant's people
+    Admin(Admin),
+    /// 商家后端用的 API 密钥 · API keys for the merchant's own backend
+    Key(Key),
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// 演示完就退出；有任何不符退出码为 1 · exit after the purchase, 1 if anything differs
+    #[arg(long)]
+    pub once: bool,
+    /// 商店监听的地址 · where the shop listens
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+}
+
+/// `sandbox`
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// 监听的地址 · where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9090")]
+    pub listen: SocketAddr,
+    /// 把模拟账号和密钥留在这个目录，下次接着用 · keep the made-up account and its keys here
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `init`: what is not given is asked on a terminal, and left empty without one.
+#[derive(Debug, Default, Args)]
+pub struct Init {
+    /// 小程序 AppID · the mini program's AppID
+    #[arg(long)]
+    pub appid: Option<String>,
+    /// 存放 AppSecret 的文件 · the file that holds the AppSecret
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<String>,
+    /// 微信访问本店的地址 · how WeChat reaches this shop
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// 监听的地址 · where to listen
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// 数据目录 · the data directory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// 商户号；留空则不收款 · the merchant number; without it nothing can be paid
+    #[arg(long)]
+    pub mchid: Option<String>,
+    /// 新支付的协议 v2 或 v3 · the protocol of new payments
+    #[arg(long, value_name = "v2|v3")]
+    pub pay_version: Option<String>,
+    /// 存放 APIv2 密钥的文件 · the file that holds the APIv2 key
+    #[arg(long, value_name = "FILE")]
+    pub v2_key_file: Option<String>,
+    /// 存放 APIv3 密钥的文件 · the file that holds the APIv3 key
+    #[arg(long, value_name = "FILE")]
+    pub v3_key_file: Option<String>,
+    /// 商户证书序列号 · the serial of the merchant's certificate
+    #[arg(long, value_name = "HEX")]
+    pub merchant_serial: Option<String>,
+    /// 商户 API 私钥 apiclient_key.pem · the merchant's private key
+    #[arg(long, value_name = "FILE")]
+    pub merchant_key_file: Option<String>,
+    /// 微信支付公钥 ID · the id of WeChat Pay's public key
+    #[arg(long, value_name = "PUB_KEY_ID_…")]
+    pub wechat_public_key_id: Option<String>,
+    /// 微信支付公钥 pub_key.pem · WeChat Pay's public key
+    #[arg(long, value_name = "FILE")]
+    pub wechat_public_key_file: Option<String>,
+}
+
+/// `admin`
+#[derive(Debug, Args)]
+pub struct Admin {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+/// `admin …`
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// 新建管理员 · create an admin
+    Create {
+        /// 名字 · the name
+        name: String,
+        /// 从标准输入读一行密码（至少 10 个字符） · read the password from standard input
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+}
+
+/// `key`
+#[derive(Debug, Args)]
+pub struct Key {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+/// `key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// 新建 API 密钥，只显示这一次 · create an API key; it is shown this once
+    Create {
+        /// 给它起个名字 · a name for it
+        name: String,
+    },
+}

@@ -1,0 +1,232 @@
+//! From settled values to the typed configuration.
+
+use std::time::Duration;
+
+use data_encoding::BASE64;
+
+use super::sections::{
+    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+};
+use super::settle::Settled;
+use crate::base::Secret;
+use crate::base::cipher::FieldKey;
+use crate::base::rsa::{PrivateKey, PublicKey};
+use crate::cli::log::LogFormat;
+use crate::wechat::{Keyring, SignType, V2Keys, V3Keys, Version};
+
+/// The configuration, or `None` when a key is at fault.
+pub(super) fn config(settled: &Settled) -> Option<Config> {
+    Some(Config {
+        server: Table {
+            settled,
+            section: "server",
+        }
+        .server()?,
+        store: Table {
+            settled,
+            section: "store",
+        }
+        .store()?,
+        token: Table {
+            settled,
+            section: "token",
+        }
+        .token()?,
+        wechat: Table {
+            settled,
+            section: "wechat",
+        }
+        .wechat()?,
+        pay: Table {
+            settled,
+            section: "wechat.pay",
+        }
+        .pay()?,
+        order: Table {
+            settled,
+            section: "order",
+        }
+        .order()?,
+        admin: Table {
+            settled,
+            section: "admin",
+        }
+        .admin()?,
+        limits: Table {
+            settled,
+            section: "limits",
+        }
+        .limits()?,
+        log: Table {
+            settled,
+            section: "log",
+        }
+        .log()?,
+    })
+}
+
+/// One table of settled values.
+#[derive(Clone, Copy)]
+struct Table<'a> {
+    settled: &'a Settled,
+    section: &'static str,
+}
+
+impl Table<'_> {
+    fn secret(self, name: &str) -> Option<Secret<String>> {
+        self.settled.text(self.section, name).cloned()
+    }
+
+    fn text(self, name: &str) -> Option<String> {
+        self.settled
+            .text(self.section, name)
+            .map(|text| text.reveal().clone())
+    }
+
+    fn address(self, name: &str) -> Option<String> {
+        self.text(name)
+            .map(|text| text.trim_end_matches('/').to_owned())
+    }
+
+    fn number<N: TryFrom<u64>>(self, name: &str) -> Option<N> {
+        self.settled.number(self.section, name)?.try_into().ok()
+    }
+
+    fn seconds(self, name: &str) -> Option<Duration> {
+        self.number(name).map(Duration::from_secs)
+    }
+
+    fn server(self) -> Option<Server> {
+        Some(Server {
+            listen: self.text("listen")?.parse().ok()?,
+            public_url: self.address("public_url")?,
+            trusted_proxies: self.settled.list(self.section, "trusted_proxies")?.to_vec(),
+            metrics_token: self.secret("metrics_token")?,
+        })
+    }
+
+    fn store(self) -> Option<Store> {
+        let key = Secret::new(
+            BASE64
+                .decode(self.secret("field_key")?.reveal().as_bytes())
+                .ok()?,
+        );
+        Some(Store {
+            data_dir: self.text("data_dir")?.into(),
+            cache_mb: self.number("cache_mb")?,
+            segment_mb: self.number("segment_mb")?,
+            base_every: Duration::from_secs(self.number::<u64>("base_every_h")? * 3600),
+            field_key: FieldKey::new(key.reveal().as_slice().try_into().ok()?),
+        })
+    }
+
+    fn token(self) -> Option<Token> {
+        Some(Token {
+            ttl: self.seconds("ttl_s")?,
+            salt: self.secret("salt")?,
+            sweep_interval: self.seconds("sweep_interval_s")?,
+        })
+    }
+
+    fn wechat(self) -> Option<Wechat> {
+        Some(Wechat {
+            appid: self.text("appid")?.parse().ok()?,
+            secret: self.secret("secret")?,
+            api_base: self.address("api_base")?,
+            message_token: self.secret("message_token")?,
+            message_aes_key: self.secret("message_aes_key")?,
+        })
+    }
+
+    fn pay(self) -> Option<Pay> {
+        let mchid = self.text("mchid")?;
+        Some(Pay {
+            version: match &*self.text("version")? {
+                "v2" => Version::V2,
+                _ => Version::V3,
+            },
+            api_base: self.address("api_base")?,
+            merchant: if mchid.is_empty() {
+                None
+            } else {
+                Some(self.merchant(&mchid)?)
+            },
+        })
+    }
+
+    fn merchant(self, mchid: &str) -> Option<Merchant> {
+        let (v2_key, v3_key) = (self.secret("v2_key")?, self.secret("v3_key")?);
+        Some(Merchant {
+            mchid: mchid.parse().ok()?,
+            v2: if v2_key.is_empty() {
+                None
+            } else {
+                Some(self.v2(v2_key)?)
+            },
+            v3: if v3_key.is_empty() {
+                None
+            } else {
+                Some(self.v3(v3_key)?)
+            },
+        })
+    }
+
+    fn v2(self, key: Secret<String>) -> Option<V2Keys> {
+        let sign_type = match &*self.text("v2_sign_type")? {
+            "MD5" => SignType::Md5,
+            _ => SignType::HmacSha256,
+        };
+        Some(V2Keys { key, sign_type })
+    }
+
+    fn v3(self, api_key: Secret<String>) -> Option<V3Keys> {
+        let public_key = self.secret("wechat_public_key_file")?;
+        let public_key = PublicKey::from_pem(public_key.reveal()).ok()?;
+        let id = self.text("wechat_public_key_id")?;
+        Some(V3Keys {
+            api_key,
+            merchant_serial: self.text("merchant_serial")?.to_ascii_uppercase(),
+            merchant_key: PrivateKey::from_pem(self.secret("merchant_key_file")?.reveal()).ok()?,
+            wechat_keys: Keyring::default().with_public_key(&id, public_key),
+        })
+    }
+
+    fn order(self) -> Option<Order> {
+        Some(Order {
+            pay_within: self.seconds("pay_within_s")?,
+            body: self.text("body")?,
+            auto_complete_days: self.number("auto_complete_days")?,
+        })
+    }
+
+    fn admin(self) -> Option<Admin> {
+        let listen = self.text("listen")?;
+        Some(Admin {
+            listen: if listen.is_empty() {
+                None
+            } else {
+                Some(listen.parse().ok()?)
+            },
+            session_ttl: self.seconds("session_ttl_s")?,
+        })
+    }
+
+    fn limits(self) -> Option<Limits> {
+        Some(Limits {
+            max_connections: self.number("max_connections")?,
+            max_body_bytes: self.number::<usize>("max_body_kb")? * 1024,
+            login_per_minute_per_ip: self.number("login_per_minute_per_ip")?,
+            requests_per_minute_per_token: self.number("requests_per_minute_per_token")?,
+        })
+    }
+
+    fn log(self) -> Option<Log> {
+        Some(Log {
+            format: match &*self.text("format")? {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Pretty,
+            },
+            level: self.text("level")?,
+        })
+    }
+}

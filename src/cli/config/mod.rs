@@ -1,0 +1,97 @@
+//! `config.toml`: one struct a table, nothing optional that is required, every fault at once.
+//!
+//! [`KEYS`] is the table of all keys. [`load`] reads the file and the environment; [`parse`] is the
+//! same without touching either. What it cannot know (does WeChat answer?) is asked by `check`.
+
+mod build;
+mod fault;
+#[cfg(test)]
+mod fault_table;
+mod keys;
+mod pay;
+mod read;
+mod rules;
+mod sections;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use fault::{Fault, FaultKind, Faults, Place};
+pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
+pub use sections::{
+    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+};
+
+/// Reads the file at `path` and `environment`.
+///
+/// # Errors
+/// [`Faults`] with everything that is wrong, also when the file cannot be read.
+pub fn load(
+    path: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Faults> {
+    let file = path.display().to_string();
+    parse(&read_text(path)?, environment).map_err(|list| Faults { file, list })
+}
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// [`Faults`] with the one that it cannot be read.
+pub fn read_text(path: &Path) -> Result<String, Faults> {
+    std::fs::read_to_string(path).map_err(|error| Faults {
+        file: path.display().to_string(),
+        list: vec![Fault {
+            place: Place::Line(1),
+            key: "文件".to_owned(),
+            kind: FaultKind::File,
+            cause: format!("读不出来（{}）", error.kind()),
+            remedy: "用 zhanggui init 生成一份，或用 --config 指定它在哪里".to_owned(),
+        }],
+    })
+}
+
+/// Reads a configuration from `text` and `environment`.
+///
+/// # Errors
+/// Everything that is wrong, by line, then by variable.
+pub fn parse(
+    text: &str,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Vec<Fault>> {
+    let survey = survey(text, environment);
+    survey.config.ok_or(survey.faults)
+}
+
+/// What can be said of a configuration, good or not.
+#[derive(Debug)]
+pub struct Survey {
+    /// The configuration, when there is no fault.
+    pub config: Option<Config>,
+    /// What is wrong, by line, then by variable.
+    pub faults: Vec<Fault>,
+    /// Whether a merchant number is given, good or not.
+    pub has_mchid: bool,
+}
+
+/// Looks at `text` and `environment`.
+pub fn survey(text: &str, environment: impl Iterator<Item = (String, String)>) -> Survey {
+    let mut settled = settle::settle(text, environment);
+    pay::check(&mut settled);
+    let mchid = settled.text("wechat.pay", "mchid");
+    let has_mchid = mchid.is_none_or(|mchid| !mchid.is_empty());
+    let config = build::config(&settled).filter(|_| settled.faults.is_empty());
+    let mut faults = settled.faults;
+    faults.sort_by(|a, b| a.place.cmp(&b.place));
+    assert!(
+        config.is_some() || !faults.is_empty(),
+        "a value without a fault builds"
+    );
+    Survey {
+        config,
+        faults,
+        has_mchid,
+    }
+}

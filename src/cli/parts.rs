@@ -1,0 +1,125 @@
+//! The parts of a shop, each made from its table of the configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::config::{Config, Merchant, Pay};
+use super::exit::Failure;
+use crate::base::Clock;
+use crate::shop::{Settings, Shop};
+use crate::store::tokens::Tokens;
+use crate::store::{OpenError, Store, StoreConfig};
+use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
+use crate::wechat::{PayConfig, Wechat, WechatConfig};
+
+/// The route WeChat notifies payments to.
+const NOTIFY_PATH: &str = "/wx/pay/notify";
+const MIB: u64 = 1024 * 1024;
+
+/// Takes the address `listen` with the limits of `config`.
+///
+/// # Errors
+/// [`Failure::Failed`] when the address cannot be taken.
+pub(super) async fn bind(
+    config: &Config,
+    listen: SocketAddr,
+    clock: Clock,
+) -> Result<Server, Failure> {
+    let limits = Limits {
+        max_body_bytes: config.limits.max_body_bytes,
+        max_connections: config.limits.max_connections,
+        deadlines: Deadlines::default(),
+    };
+    let proxies = TrustedProxies::parse(&config.server.trusted_proxies);
+    let proxies = proxies.map_err(|why| Failure::failed("[server] trusted_proxies 有误", why))?;
+    let bound = Server::bind(listen, limits, proxies, clock).await;
+    bound.map_err(|why| Failure::failed(&format!("无法监听 {listen}"), why))
+}
+
+/// Opens the store and sets the shop up over it.
+///
+/// # Errors
+/// [`Failure::Wrong`] when `field_key` is not the store's, [`Failure::Failed`] for the rest.
+pub(super) async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Store), Failure> {
+    let client = Client::new().map_err(|why| Failure::failed("无法建立 HTTP 客户端", why))?;
+    let store = open(&config, clock.clone()).await?;
+    let settings = settings(&config);
+    let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
+    let wechat = Wechat::new(client, wechat(config));
+    let shop = Shop::new(store.clone(), tokens, wechat, clock, settings);
+    Ok((shop, store))
+}
+
+async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
+    let config = StoreConfig {
+        data_dir: config.store.data_dir.clone(),
+        cache_bytes: config.store.cache_mb * MIB,
+        segment_bytes: config.store.segment_mb * MIB,
+        field_key: config.store.field_key.clone(),
+        clock,
+        phase_file: None,
+    };
+    let open = move || {
+        Store::open(&config, &|progress| {
+            tracing::info!(?progress, "正在从账本重建工作集");
+        })
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    let opened = opened.map_err(|why| Failure::failed("打开存储时程序出错", why))?;
+    let (store, report) = opened.map_err(|error| match error {
+        OpenError::WrongFieldKey => Failure::Wrong(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    })?;
+    tracing::info!(
+        commit = report.commit,
+        segments = report.segments,
+        found = ?report.found,
+        working_set = ?report.working_set,
+        "存储已打开"
+    );
+    for path in &report.left_out {
+        tracing::error!(path = %path.display(), "这份副本在此之后的账本不连续，已移开、未使用");
+    }
+    Ok(store)
+}
+
+fn settings(config: &Config) -> Settings {
+    let merchant = config.pay.merchant.as_ref();
+    Settings {
+        appid: config.wechat.appid.clone(),
+        mchid: merchant.map(|merchant| merchant.mchid.clone()),
+        notify_url: format!("{}{NOTIFY_PATH}", config.server.public_url),
+        token_ttl: config.token.ttl,
+        token_salt: config.token.salt.clone(),
+        pay_within: config.order.pay_within,
+        sweep_interval: config.token.sweep_interval,
+        order_body: config.order.body.clone(),
+        login_per_minute_per_ip: config.limits.login_per_minute_per_ip,
+        requests_per_minute_per_token: config.limits.requests_per_minute_per_token,
+        field_key: config.store.field_key.clone(),
+    }
+}
+
+fn wechat(config: Config) -> WechatConfig {
+    let Pay {
+        version,
+        api_base,
+        merchant,
+    } = config.pay;
+    let (mchid, v2, v3) = match merchant {
+        Some(Merchant { mchid, v2, v3 }) => (Some(mchid), v2, v3),
+        None => (None, None, None),
+    };
+    WechatConfig {
+        appid: config.wechat.appid,
+        secret: config.wechat.secret,
+        mini_base: config.wechat.api_base,
+        pay: PayConfig {
+            mchid,
+            base: api_base,
+            version,
+            v2,
+            v3,
+        },
+    }
+}

@@ -1,0 +1,220 @@
+//! The wiring: from a configuration to a shop that serves, and back down in order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::config::{self, Config};
+use super::exit::Failure;
+use super::socket::AdminSocket;
+use super::{log, parts, staff, term};
+use crate::base::Clock;
+use crate::routes;
+use crate::shop::{Shop, jobs};
+use crate::store::Store;
+use crate::web::{Route, Router, Server};
+
+/// How long what is still running may take after the listeners have drained.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// `zhanggui serve`: serves until a signal comes or the store fails.
+///
+/// # Errors
+/// [`Failure::Wrong`] for the configuration, [`Failure::Failed`] for everything else.
+pub fn run(path: &Path) -> Result<(), Failure> {
+    let config = config::load(path, environment())?;
+    let _log = log::start(config.log.format, &config.log.level).map_err(Failure::Failed)?;
+    block_on(async {
+        let mut stop = Stop::listen()?;
+        let server = parts::bind(&config, config.server.listen, Clock::system()).await?;
+        let running = Running::start(config, server, Clock::system()).await?;
+        term::say(format!("listening on http://{}", running.public));
+        if let Some(admin) = running.admin {
+            term::say(format!("admin on http://{admin}"));
+        }
+        let failed = tokio::select! {
+            () = stop.wanted() => None,
+            why = running.failed() => Some(why),
+        };
+        running.stop().await?;
+        match failed {
+            None => Ok(()),
+            Some(why) => Err(Failure::failed("存储出错，服务已停止", why)),
+        }
+    })
+}
+
+/// Runs `work` to its end on a new runtime.
+///
+/// # Errors
+/// What `work` says, or that there is no runtime.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().build();
+    let runtime = runtime.map_err(|why| Failure::failed("无法启动运行时", why))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WORK);
+    done
+}
+
+/// Our variables; others are not looked at, whatever bytes they hold.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// SIGTERM and SIGINT, caught from the moment this exists.
+pub struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    /// Catches both signals from now on.
+    ///
+    /// # Errors
+    /// When the system does not allow it.
+    pub fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen = |kind| signal(kind).map_err(|why| Failure::failed("无法接收信号", why));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for either.
+    pub async fn wanted(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A shop that serves, with everything around it.
+pub struct Running {
+    /// Where buyers and WeChat reach it.
+    pub public: SocketAddr,
+    /// Where the merchant reaches it, when that is elsewhere.
+    pub admin: Option<SocketAddr>,
+    shop: Arc<Shop>,
+    store: Store,
+    stopping: watch::Sender<bool>,
+    tasks: JoinSet<usize>,
+}
+
+impl Running {
+    /// Opens the store of `config` and serves on `server`.
+    ///
+    /// # Errors
+    /// [`Failure`]: the store does not open, an address is taken, a key belongs to another store.
+    pub async fn start(config: Config, server: Server, clock: Clock) -> Result<Self, Failure> {
+        let admin = match config.admin.listen {
+            Some(listen) => Some(parts::bind(&config, listen, clock.clone()).await?),
+            None => None,
+        };
+        let data_dir = config.store.data_dir.clone();
+        let (shop, store) = parts::shop(config, clock).await?;
+        let socket = AdminSocket::bind(&data_dir)
+            .map_err(|why| Failure::failed("无法建立管理套接字", why))?;
+        let mut running = Self {
+            public: server.local_addr(),
+            admin: admin.as_ref().map(Server::local_addr),
+            shop,
+            store,
+            stopping: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        };
+        match admin {
+            None => running.serve(server, routes::table()),
+            Some(admin) => {
+                running.serve(server, routes::public_table());
+                running.serve(admin, routes::admin_table());
+            }
+        }
+        running.work();
+        running.answer(socket);
+        Ok(running)
+    }
+
+    fn serve(&mut self, server: Server, table: Vec<Route<Shop>>) {
+        let stopped = self.stopped();
+        self.tasks
+            .spawn(server.serve(Router::new(table), Arc::clone(&self.shop), stopped));
+    }
+
+    fn work(&mut self) {
+        let (shop, stopped) = (Arc::clone(&self.shop), self.stopped());
+        self.tasks.spawn(async move {
+            jobs::run(shop, stopped).await;
+            0
+        });
+    }
+
+    fn answer(&mut self, socket: AdminSocket) {
+        let (shop, stopped) = (Arc::clone(&self.shop), self.stopped());
+        let reply = move |line: String| {
+            let shop = Arc::clone(&shop);
+            async move { staff::reply(&shop, &line).await }
+        };
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = socket.serve(reply) => {}
+                () = stopped => {}
+            }
+            0
+        });
+    }
+
+    fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error means that the shop is gone, which is a stop too.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+
+    /// The shop itself.
+    pub fn shop(&self) -> &Arc<Shop> {
+        &self.shop
+    }
+
+    /// Waits until the store fails for good and tells why.
+    pub async fn failed(&self) -> String {
+        self.store.failed().await
+    }
+
+    /// Stops accepting, finishes what is in flight, closes the store.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] when the store did not close well.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.stopping.send_replace(true);
+        let unfinished: usize = self.tasks.join_all().await.into_iter().sum();
+        if unfinished > 0 {
+            tracing::warn!(unfinished, "到期仍未完成的连接和请求已放弃");
+        }
+        let closed = self.store.close().await;
+        closed.map_err(|why| Failure::failed("存储没有正常关闭", why))
+    }
+}
+
+/// Opens the store of `config` for one command, without serving, and closes it again.
+///
+/// # Errors
+/// [`Failure`]: the store does not open or close.
+pub fn with_shop<T>(config: Config, work: impl AsyncFnOnce(Arc<Shop>) -> T) -> Result<T, Failure> {
+    block_on(async {
+        let (shop, store) = parts::shop(config, Clock::system()).await?;
+        let done = work(shop).await;
+        let closed = store.close().await;
+        closed.map_err(|why| Failure::failed("存储没有正常关闭", why))?;
+        Ok(done)
+    })
+}

@@ -1,0 +1,64 @@
+//! What WeChat sends us: payment results, in the protocol of the attempt they are about.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::shop::Shop;
+use crate::shop::notify::Heard;
+use crate::web::{Anyone, Outcome, Req, Response, StatusCode, empty, json, text};
+use crate::wechat::{SignatureHeaders, v2};
+
+/// `POST /wx/pay/notify`: v2 by its XML, v3 by its JSON. A success is answered only when it is
+/// on disk.
+pub(super) async fn pay_notify(shop: Arc<Shop>, _: Anyone, mut req: Req) -> Outcome {
+    let at = req.at;
+    // A body that is too large or too slow is not WeChat's: it gets the contract's error.
+    let body = req.body().await?;
+    let headers = SignatureHeaders::read(|name| req.header(name));
+    let heard = shop.take_pay_notify(&headers, &body, at).await;
+    let is_v3 = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    Ok(if is_v3 {
+        v3_answer(&heard)
+    } else {
+        v2_answer(&heard)
+    })
+}
+
+/// Source: 微信支付 APIv2 · 支付结果通知: 200, and the verdict in the XML.
+fn v2_answer(heard: &Heard) -> Response {
+    let reply = match heard {
+        Heard::Applied | Heard::NotOurs => v2::notify::success(),
+        Heard::Refund => v2::notify::fail("NOT YET"),
+        Heard::Refused(_) => v2::notify::fail("REFUSED"),
+        Heard::Unknown => v2::notify::fail("UNKNOWN ORDER"),
+        Heard::Mismatched(_) => v2::notify::fail("MISMATCH"),
+        Heard::Unavailable => v2::notify::fail("TRY AGAIN"),
+    };
+    text(StatusCode::OK, "text/xml; charset=utf-8", reply)
+}
+
+#[derive(Serialize)]
+struct Fail {
+    code: &'static str,
+    message: &'static str,
+}
+
+/// Source: 微信支付 APIv3 · 支付成功回调通知: 204, or 4xx/5xx with a reason.
+fn v3_answer(heard: &Heard) -> Response {
+    let (status, message) = match heard {
+        Heard::Applied | Heard::NotOurs => return empty(StatusCode::NO_CONTENT),
+        Heard::Refund => (StatusCode::NOT_IMPLEMENTED, "尚不能处理退款通知"),
+        Heard::Refused(_) => (StatusCode::UNAUTHORIZED, "验签或内容不通过"),
+        Heard::Unknown => (StatusCode::NOT_FOUND, "没有这个商户订单号"),
+        Heard::Mismatched(_) => (StatusCode::CONFLICT, "与支付单不符"),
+        Heard::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "暂时不能处理"),
+    };
+    json(
+        status,
+        &Fail {
+            code: "FAIL",
+            message,
+        },
+    )
+}

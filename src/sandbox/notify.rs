@@ -1,0 +1,198 @@
+//! Builds payment notifies, right ones and the wrong ones a fault asks for. Sends nothing.
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use super::credentials::{Credentials, Keys};
+use super::sign_v2::{self, SignType};
+use super::sign_v3::wechatpay_headers;
+use super::trades::{Payment, Protocol, Trade};
+use crate::base::secret::random_text;
+use crate::base::xml::Fields;
+use crate::base::{Fen, Timestamp, cipher};
+use crate::web::{Incoming, Method, Outgoing};
+
+/// What a notify says; each wrong kind is wrong in one thing only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    Truth,
+    BadSign,
+    WrongAmount,
+    WrongAppid,
+}
+
+/// The appid of another mini program.
+const FOREIGN_APPID: &str = "wxffffffffffffffff";
+
+struct Told {
+    appid: String,
+    total: Fen,
+}
+
+fn told(trade: &Trade, credentials: &Credentials, telling: Telling) -> Told {
+    let (appid, total) = (credentials.appid.to_string(), trade.order.total);
+    match telling {
+        Telling::Truth | Telling::BadSign => Told { appid, total },
+        Telling::WrongAmount => Told {
+            appid,
+            total: total.checked_add(Fen::new(1)).unwrap_or(Fen::new(1)),
+        },
+        Telling::WrongAppid => Told {
+            appid: FOREIGN_APPID.to_owned(),
+            total,
+        },
+    }
+}
+
+/// The notify of one payment, in the protocol of its order.
+pub(super) fn build(
+    (credentials, keys): (&Credentials, &Keys),
+    (trade, payment): (&Trade, &Payment),
+    telling: Telling,
+    now: Timestamp,
+) -> Outgoing {
+    let told = told(trade, credentials, telling);
+    let (headers, body) = match trade.order.protocol {
+        Protocol::V2(sign_type) => {
+            let mut fields = v2_fields((trade, payment), &told, credentials);
+            fields.set("sign", v2_sign(&fields, credentials, sign_type, telling));
+            let headers = vec![("Content-Type", "text/xml".to_owned())];
+            (headers, fields.to_xml().into_bytes())
+        }
+        Protocol::V3 => {
+            let body = v3_body((trade, payment), &told, credentials);
+            let mut headers =
+                wechatpay_headers(&keys.wechat, &credentials.wechat_key_id, now, &body);
+            if telling == Telling::BadSign {
+                spoil(&mut headers);
+            }
+            headers.push(("Content-Type", "application/json".to_owned()));
+            (headers, body)
+        }
+    };
+    Outgoing {
+        method: Method::POST,
+        url: trade.order.notify_url.clone(),
+        headers,
+        body,
+    }
+}
+
+/// Source: 微信支付 APIv2 · 支付结果通知.
+fn v2_fields(
+    (trade, payment): (&Trade, &Payment),
+    told: &Told,
+    credentials: &Credentials,
+) -> Fields {
+    let total = told.total.get().to_string();
+    let mut fields = Fields::new()
+        .with("return_code", "SUCCESS")
+        .with("appid", &*told.appid)
+        .with("mch_id", credentials.mchid.as_str())
+        .with("nonce_str", random_text(32))
+        .with("result_code", "SUCCESS")
+        .with("openid", trade.order.openid.as_str())
+        .with("is_subscribe", "N")
+        .with("trade_type", "JSAPI")
+        .with("bank_type", "OTHERS")
+        .with("total_fee", &*total)
+        .with("fee_type", "CNY")
+        .with("cash_fee", &*total)
+        .with("transaction_id", payment.transaction_id.as_str())
+        .with("out_trade_no", &*trade.order.out_trade_no)
+        .with("time_end", payment.success_at.compact());
+    if let Some(attach) = &trade.order.attach {
+        fields.set("attach", &**attach);
+    }
+    fields
+}
+
+fn v2_sign(
+    fields: &Fields,
+    credentials: &Credentials,
+    sign_type: SignType,
+    telling: Telling,
+) -> String {
+    match telling {
+        Telling::BadSign => {
+            let forged = random_text(32).as_str().into();
+            sign_v2::sign(fields, &forged, sign_type)
+        }
+        Telling::Truth | Telling::WrongAmount | Telling::WrongAppid => {
+            sign_v2::sign(fields, &credentials.v2_key, sign_type)
+        }
+    }
+}
+
+/// The envelope around the sealed payment. Source: 微信支付 APIv3 · 支付成功回调通知.
+fn v3_body(
+    (trade, payment): (&Trade, &Payment),
+    told: &Told,
+    credentials: &Credentials,
+) -> Vec<u8> {
+    let plain = v3_plain((trade, payment), told, credentials).to_string();
+    let (key, nonce) = (credentials.v3_key.reveal().as_bytes(), random_text(12));
+    let sealed = cipher::gcm_seal(key, nonce.as_bytes(), b"transaction", plain.as_bytes())
+        .expect("32-byte key, 12-byte nonce");
+    let envelope = json!({
+        "id": payment.notify_id,
+        "create_time": payment.success_at.rfc3339(),
+        "resource_type": "encrypt-resource",
+        "event_type": "TRANSACTION.SUCCESS",
+        "summary": "支付成功",
+        "resource": {
+            "original_type": "transaction",
+            "algorithm": "AEAD_AES_256_GCM",
+            "ciphertext": BASE64.encode(&sealed),
+            "associated_data": "transaction",
+            "nonce": nonce,
+        },
+    });
+    envelope.to_string().into_bytes()
+}
+
+/// The payment itself. Source: 微信支付 APIv3 · 支付成功回调通知, 解密后的报文.
+fn v3_plain((trade, payment): (&Trade, &Payment), told: &Told, credentials: &Credentials) -> Value {
+    let mut plain = json!({
+        "appid": told.appid,
+        "mchid": credentials.mchid,
+        "out_trade_no": trade.order.out_trade_no,
+        "transaction_id": payment.transaction_id,
+        "trade_type": "JSAPI",
+        "trade_state": "SUCCESS",
+        "trade_state_desc": "支付成功",
+        "bank_type": "OTHERS",
+        "success_time": payment.success_at.rfc3339(),
+        "payer": {"openid": trade.order.openid},
+        "amount": {
+            "total": told.total,
+            "payer_total": told.total,
+            "currency": "CNY",
+            "payer_currency": "CNY",
+        },
+    });
+    if let Some(attach) = &trade.order.attach {
+        plain["attach"] = json!(attach);
+    }
+    plain
+}
+
+/// Makes the signature one of another text, still decodable.
+pub(super) fn spoil(headers: &mut [(&'static str, String)]) {
+    for (name, value) in headers {
+        if *name == "Wechatpay-Nonce" {
+            *value = random_text(32);
+        }
+    }
+}
+
+/// Whether the merchant took the notify. Source: 微信支付 APIv2 · 支付结果通知; APIv3 · 回调通知注意事项.
+pub(super) fn is_accepted(protocol: Protocol, answer: &Incoming) -> bool {
+    match protocol {
+        Protocol::V2(_) => {
+            let fields = Fields::parse(&answer.body, "xml").unwrap_or_default();
+            answer.status == 200 && fields.text("return_code") == "SUCCESS"
+        }
+        Protocol::V3 => matches!(answer.status, 200 | 204),
+    }
+}

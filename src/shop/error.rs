@@ -1,0 +1,46 @@
+//! What can go wrong in a use case: the business said no, the store failed, or WeChat did.
+
+use crate::model::Refusal;
+use crate::store::{Failure, StoreError};
+use crate::wechat::WechatError;
+
+/// Why a use case did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopError {
+    /// The business said no; nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store gave no answer; [`StoreError::Unknown`] may have happened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// WeChat refused, or its answer is not known.
+    #[error(transparent)]
+    Wechat(#[from] WechatError),
+    /// No buyer's token, or one that is unknown, expired or revoked.
+    #[error("登录凭证无效或已过期，请重新登录")]
+    TokenInvalid,
+    /// No API key, or one that is unknown or revoked.
+    #[error("缺少或无效的 API 密钥")]
+    Unauthenticated,
+    /// Too many requests from this address or with this token.
+    #[error("请求过于频繁，请稍后再试")]
+    RateLimited {
+        /// When to come back, seconds.
+        retry_after_s: u64,
+    },
+    /// What the mini program sent does not open with the user's session key, or is not for us.
+    #[error("数据解密失败，请重新 wx.login 后再取一次加密数据")]
+    DecryptFailed,
+    /// Payments are not configured.
+    #[error("尚未配置微信支付商户号，请运行 zhanggui check 查看缺少的配置")]
+    PayNotConfigured,
+}
+
+impl From<Failure> for ShopError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => Self::Refused(refusal),
+            Failure::Store(error) => Self::Store(error),
+        }
+    }
+}

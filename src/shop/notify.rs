@@ -1,0 +1,210 @@
+//! A payment result from WeChat: verified, matched with its attempt, applied once, on disk.
+
+use super::effects::Desk;
+use super::{Shop, ShopError};
+use crate::base::{OutTradeNo, Timestamp};
+use crate::model::attempt::{Counted, Mismatch};
+use crate::model::order::Paid;
+use crate::model::{AttemptState, OrderEvent, Payment};
+use crate::store::orders::{self, Owner};
+use crate::store::unmatched::{self, Unmatched};
+use crate::store::{StoreError, Tx, attempts, goods};
+
+use crate::wechat::{NotifyRefusal, Opened, PaidNotice, SignatureHeaders, UnverifiedNotice};
+
+/// What became of a notification. Only the first two are acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Applied now, or known before: it is on disk.
+    Applied,
+    /// Genuine, of an event that is nothing of ours: acknowledged, so that it is not repeated.
+    NotOurs,
+    /// Genuine, of a refund: not acknowledged, because nothing here can take it in yet.
+    Refund,
+    /// Not genuine, not readable, or stale. Nothing changed.
+    Refused(NotifyRefusal),
+    /// Genuine, but no attempt has this number. Written down, alarmed, not acknowledged.
+    Unknown,
+    /// Genuine, but not what its attempt waits for. Written down, alarmed, not acknowledged.
+    Mismatched(Mismatch),
+    /// The store cannot write now: WeChat must tell us again.
+    Unavailable,
+}
+
+/// What the transaction found.
+enum Applied {
+    Now,
+    Unknown,
+    Mismatched(Mismatch),
+}
+
+impl Shop {
+    /// Takes a payment result in either protocol.
+    pub async fn take_pay_notify(
+        &self,
+        headers: &SignatureHeaders<'_>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Heard {
+        match self.hear(headers, body, now).await {
+            Ok(heard) => {
+                log_heard(&heard);
+                heard
+            }
+            Err(error) => {
+                tracing::error!(%error, "支付通知未能处理，等微信再次通知");
+                Heard::Unavailable
+            }
+        }
+    }
+
+    async fn hear(
+        &self,
+        headers: &SignatureHeaders<'_>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Heard, ShopError> {
+        let paid = match self.wechat.open_notify(headers, body, now) {
+            Ok(Opened::Paid(paid)) => Ok(paid),
+            Ok(Opened::Unverified(notice)) => self.verify(notice).await?,
+            Ok(Opened::Other { event_type }) => return Ok(other_event(&event_type)),
+            Err(refusal) => Err(refusal),
+        };
+        match paid {
+            Ok(paid) => self.count(paid.payment(now), now).await,
+            Err(refusal) => Ok(Heard::Refused(refusal)),
+        }
+    }
+
+    /// A v2 notice is verified with the sign type of its own attempt.
+    async fn verify(
+        &self,
+        notice: UnverifiedNotice,
+    ) -> Result<Result<PaidNotice, NotifyRefusal>, ShopError> {
+        let Ok(number) = notice.out_trade_no().parse::<OutTradeNo>() else {
+            return Ok(self.wechat.verify_notify(notice, None));
+        };
+        let read = self
+            .store
+            .read(move |view| attempts::attempt(view, &number).map_err(ShopError::from));
+        let protocol = read.await?.map(|attempt| attempt.protocol);
+        Ok(self.wechat.verify_notify(notice, protocol))
+    }
+
+    /// Applies a genuine payment to its attempt and order, once.
+    async fn count(&self, payment: Payment, now: Timestamp) -> Result<Heard, ShopError> {
+        if self.is_counted(&payment).await? {
+            return Ok(Heard::Applied);
+        }
+        let key = self.field_key();
+        let write = self
+            .store
+            .write(move |tx: &mut Tx<'_>| apply(Desk { tx, key: &key, now }, &payment));
+        Ok(match write.await? {
+            Applied::Now => Heard::Applied,
+            Applied::Unknown => Heard::Unknown,
+            Applied::Mismatched(why) => Heard::Mismatched(why),
+        })
+    }
+
+    /// Whether this very payment is on disk already: then nothing is written again.
+    async fn is_counted(&self, payment: &Payment) -> Result<bool, ShopError> {
+        let Ok(number) = payment.out_trade_no.parse::<OutTradeNo>() else {
+            return Ok(false);
+        };
+        let read = self
+            .store
+            .read(move |view| attempts::attempt(view, &number).map_err(ShopError::from));
+        let Some(attempt) = read.await? else {
+            return Ok(false);
+        };
+        Ok(attempt.state == AttemptState::Paid && attempt.check(payment).is_ok())
+    }
+}
+
+fn other_event(event_type: &str) -> Heard {
+    tracing::warn!(event_type, "收到支付以外的微信通知");
+    if event_type.starts_with("REFUND") {
+        Heard::Refund
+    } else {
+        Heard::NotOurs
+    }
+}
+
+fn apply(mut desk: Desk<'_, '_>, payment: &Payment) -> Result<Applied, ShopError> {
+    let number = payment.out_trade_no.parse::<OutTradeNo>().ok();
+    let attempt = number
+        .map(|number| attempts::attempt(desk.tx, &number))
+        .transpose()?
+        .flatten();
+    let Some(attempt) = attempt else {
+        keep_unmatched(&mut desk, payment, "没有这个商户订单号的支付单")?;
+        return Ok(Applied::Unknown);
+    };
+    let order_no = attempt.out_trade_no.order_no();
+    let order = orders::require_order(desk.tx, desk.key, order_no, Owner::Any)?;
+    if let Err(why) = attempt.check(payment) {
+        keep_unmatched(&mut desk, payment, &why.to_string())?;
+        let text = format!("收到真实的支付通知但不予承认：{why}");
+        desk.note(&order, "notify.mismatched", text)?;
+        return Ok(Applied::Mismatched(why));
+    }
+    if attempt.state == AttemptState::Paid {
+        return Ok(Applied::Now);
+    }
+    let number = attempt.out_trade_no.attempt();
+    let paid = Paid {
+        attempt: number,
+        transaction_id: payment.transaction_id.clone(),
+        paid_at: payment.paid_at,
+        stock: goods::stock_left(desk.tx, &order.lines)?,
+    };
+    let after = desk.decide(&order, OrderEvent::Paid(paid))?;
+    let pays = after.paid_by == Some(number);
+    let counted = if pays {
+        Counted::PaysTheOrder
+    } else {
+        Counted::Surplus
+    };
+    attempts::put(desk.tx, &attempt.paid(payment, counted))?;
+    Ok(Applied::Now)
+}
+
+fn keep_unmatched(
+    desk: &mut Desk<'_, '_>,
+    payment: &Payment,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let notify = Unmatched {
+        out_trade_no: payment.out_trade_no.clone(),
+        transaction_id: payment.transaction_id.clone(),
+        amount: payment.amount,
+        reason: reason.to_owned(),
+        first_at: desk.now,
+        last_at: desk.now,
+        times: 1,
+    };
+    unmatched::put(desk.tx, &notify)
+}
+
+fn log_heard(heard: &Heard) {
+    match heard {
+        Heard::Applied | Heard::NotOurs | Heard::Unavailable => {}
+        Heard::Refund => {
+            tracing::error!(
+                alarm = true,
+                "收到退款通知，本版本尚不能处理，等微信再次通知"
+            );
+        }
+        Heard::Refused(refusal) if refusal.is_probe() => {
+            tracing::debug!("微信签名探测，按签名错误拒绝");
+        }
+        Heard::Refused(refusal) => tracing::warn!(%refusal, "拒绝一条支付通知"),
+        Heard::Unknown => {
+            tracing::error!(alarm = true, "真实的支付通知找不到支付单，已列入待对账");
+        }
+        Heard::Mismatched(why) => {
+            tracing::error!(alarm = true, %why, "真实的支付通知与支付单不符，已列入待对账");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Looking at orders, cancelling, receiving, expiring.
+
+use super::effects::Desk;
+use super::{Shop, ShopError};
+use crate::base::{OrderNo, Timestamp, Uid};
+use crate::model::order::Closer;
+use crate::model::{Attempt, Entry, Order, OrderEvent, OrderStatus};
+use crate::store::orders::{self, OrderQuery, Owner};
+use crate::store::{Page, PageWanted, Tx, View, attempts};
+
+/// An order with everything that is told about it.
+#[derive(Clone, Debug)]
+pub struct ToldOrder {
+    /// The order.
+    pub order: Order,
+    /// Its payment attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Its timeline, oldest first.
+    pub timeline: Vec<Entry>,
+}
+
+fn told(view: &View<'_>, order: Order) -> Result<ToldOrder, ShopError> {
+    let attempts = attempts::all(view, &order.order_no)?;
+    let timeline = orders::timeline(view, &order)?;
+    Ok(ToldOrder {
+        order,
+        attempts,
+        timeline,
+    })
+}
+
+impl Shop {
+    /// A buyer's order.
+    ///
+    /// # Errors
+    /// [`crate::model::Refusal::OrderNotFound`], also for another's order; store errors.
+    pub async fn order(&self, uid: Uid, order_no: OrderNo) -> Result<Order, ShopError> {
+        let key = self.field_key();
+        let read = self.store.read(move |view| {
+            Ok(orders::require_order(
+                view,
+                &key,
+                &order_no,
+                Owner::Of(uid),
+            )?)
+        });
+        read.await
+    }
+
+    /// A page of a buyer's orders, newest first.
+    ///
+    /// # Errors
+    /// [`crate::model::Refusal::FieldInvalid`] naming `cursor`; store errors.
+    pub async fn list_orders(
+        &self,
+        uid: Uid,
+        status: Option<OrderStatus>,
+        page: PageWanted,
+    ) -> Result<Page<Order>, ShopError> {
+        let (key, query) = (self.field_key(), OrderQuery::of_user(uid, status));
+        self.store
+            .read(move |view| Ok(orders::list(view, &key, &query, &page)?))
+            .await
+    }
+
+    /// The buyer's wish to cancel. With a payment attempt the order stays pending, closing.
+    ///
+    /// # Errors
+    /// [`crate::model::Refusal::OrderNotFound`], [`crate::model::Refusal::OrderPaid`]; store errors.
+    pub async fn cancel(
+        &self,
+        uid: Uid,
+        order_no: OrderNo,
+        now: Timestamp,
+    ) -> Result<Order, ShopError> {
+        self.buyer_decides(uid, order_no, OrderEvent::CloseWanted(Closer::Buyer), now)
+            .await
+    }
+
+    /// The buyer confirms receipt.
+    ///
+    /// # Errors
+    /// [`crate::model::Refusal::OrderNotFound`], [`crate::model::Refusal::OrderState`]; store errors.
+    pub async fn receive(
+        &self,
+        uid: Uid,
+        order_no: OrderNo,
+        now: Timestamp,
+    ) -> Result<Order, ShopError> {
+        self.buyer_decides(uid, order_no, OrderEvent::Received, now)
+            .await
+    }
+
+    async fn buyer_decides(
+        &self,
+        uid: Uid,
+        order_no: OrderNo,
+        event: OrderEvent,
+        now: Timestamp,
+    ) -> Result<Order, ShopError> {
+        let key = self.field_key();
+        let write = self.store.write(move |tx: &mut Tx<'_>| {
+            let order = orders::require_order(tx, &key, &order_no, Owner::Of(uid))?;
+            Desk { tx, key: &key, now }.decide(&order, event.clone())
+        });
+        write.await
+    }
+
+    /// Any order with its attempts and its timeline, for the merchant.
+    ///
+    /// # Errors
+    /// [`crate::model::Refusal::OrderNotFound`]; store errors.
+    pub async fn told_order(&self, order_no: OrderNo) -> Result<ToldOrder, ShopError> {
+        let key = self.field_key();
+        let read = self.store.read(move |view| {
+            let order = orders::require_order(view, &key, &order_no, Owner::Any)?;
+            told(view, order)
+        });
+        read.await
+    }
+
+    /// A page of all orders that `query` wants, newest first, for the merchant.
+    ///
+    /// # Errors
+    /// [`crate::model::Refusal::FieldInvalid`] naming `cursor`; store errors.
+    pub async fn search_orders(
+        &self,
+        query: OrderQuery,
+        page: PageWanted,
+    ) -> Result<Page<ToldOrder>, ShopError> {
+        let key = self.field_key();
+        let read = self.store.read(move |view| {
+            let found = orders::list(view, &key, &query, &page)?;
+            let items = found.items.into_iter().map(|order| told(view, order));
+            let items = items.collect::<Result<_, ShopError>>()?;
+            Ok(Page {
+                items,
+                next_cursor: found.next_cursor,
+            })
+        });
+        read.await
+    }
+}

@@ -1,0 +1,162 @@
+//! Calls to others over HTTP/1.1: one pool of connections, deadlines, size limits.
+//!
+//! No proxy, no redirect, no cookie, no retry of a request that may have been heard. TLS trusts
+//! the roots inside the binary, names are resolved without the host's C library.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::header::HeaderMap;
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(60);
+const USER_AGENT: &str = concat!("zhanggui/", env!("CARGO_PKG_VERSION"));
+
+/// Sends requests. Clones share one pool of connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: reqwest::Client,
+}
+
+/// A request to be sent.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The whole URL, `https://…` or `http://…`. Its query may hold secrets: it is never shown.
+    pub url: String,
+    /// Headers beside `host`, `content-length` and a default `user-agent`.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+}
+
+/// An answer, whole in memory.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+    headers: HeaderMap,
+}
+
+/// Why there is no answer. No text in it holds a URL's query.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// It certainly never reached the peer: the name, the connection or TLS failed.
+    #[error("连不上对方: {0}")]
+    NotSent(String),
+    /// No whole answer came in time; the peer may have heard it.
+    #[error("对方没有在期限内回答")]
+    Timeout,
+    /// The connection broke, or spoke no HTTP; the peer may have heard it.
+    #[error("与对方的连接中断: {0}")]
+    Broken(String),
+    /// The answer is larger than allowed; the peer has heard it.
+    #[error("对方的回答过大")]
+    TooLarge,
+}
+
+impl Incoming {
+    /// The first header of this name, in any case, if it is visible ASCII.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+impl Client {
+    /// A client with no connection yet.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`] when TLS cannot be set up.
+    pub fn new() -> Result<Self, ClientError> {
+        let inner = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .user_agent(USER_AGENT)
+            .pool_idle_timeout(IDLE)
+            .connect_timeout(CONNECT_WITHIN)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|e| ClientError::NotSent(cause(e)))?;
+        Ok(Self { inner })
+    }
+
+    /// Sends `request` and reads the whole answer within `deadline`, of at most `limit_bytes`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]: only `NotSent` is sure that the peer heard nothing.
+    pub async fn send(
+        &self,
+        request: Outgoing,
+        deadline: Duration,
+        limit_bytes: usize,
+    ) -> Result<Incoming, ClientError> {
+        let exchange = self.exchange(request, limit_bytes);
+        let ended = tokio::time::timeout(deadline, exchange).await;
+        ended.unwrap_or(Err(ClientError::Timeout))
+    }
+
+    async fn exchange(
+        &self,
+        request: Outgoing,
+        limit_bytes: usize,
+    ) -> Result<Incoming, ClientError> {
+        let mut call = self.inner.request(request.method, request.url);
+        for (name, value) in request.headers {
+            call = call.header(name, value);
+        }
+        if !request.body.is_empty() {
+            call = call.body(request.body);
+        }
+        let mut answer = call.send().await.map_err(not_answered)?;
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(not_answered)? {
+            if body.len() + part.len() > limit_bytes {
+                return Err(ClientError::TooLarge);
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok(Incoming {
+            status: answer.status().as_u16(),
+            headers: std::mem::take(answer.headers_mut()),
+            body: body.into(),
+        })
+    }
+}
+
+fn tls() -> Result<rustls::ClientConfig, ClientError> {
+    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| ClientError::NotSent(e.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn not_answered(error: reqwest::Error) -> ClientError {
+    if error.is_connect() || error.is_builder() {
+        return ClientError::NotSent(cause(error));
+    }
+    if error.is_timeout() {
+        return ClientError::Timeout;
+    }
+    ClientError::Broken(cause(error))
+}
+
+/// What lies deepest, without the URL.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut deepest: &dyn Error = &error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}

@@ -1,0 +1,28 @@
+//! The one integration crate: the real binary against the simulator, and the rules of the house.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod bad_input;
+mod bad_values;
+mod contract;
+mod crash;
+mod goods;
+mod http;
+mod login;
+mod notifications;
+mod notify;
+mod orders;
+mod paying;
+mod people;
+mod probes;
+mod program;
+mod purchase;
+mod running;
+mod source;
+mod stage;
+mod tap;
+mod tidy;
+mod tidy_imports;
+mod tidy_rules;
+mod wait;
+mod world;

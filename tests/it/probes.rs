@@ -1,0 +1,232 @@
+//! Every route with who may call it and a body it takes: what the bad-input cases are made from.
+
+use serde_json::{Value, json};
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Anyone,
+    Buyer,
+    Merchant,
+}
+
+/// What a route reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// No body at all.
+    None,
+    /// Nothing, or an object without fields.
+    Empty,
+    /// An object of these fields.
+    Fields(&'static [Field]),
+    /// WeChat's own format.
+    Foreign,
+}
+
+impl Body {
+    /// A body that the route takes.
+    pub(crate) fn good(self) -> Vec<u8> {
+        let Self::Fields(fields) = self else {
+            return if self == Self::Empty {
+                b"{}".to_vec()
+            } else {
+                Vec::new()
+            };
+        };
+        let pairs: Vec<String> = fields
+            .iter()
+            .map(|field| format!("\"{}\":{}", field.name, field.good))
+            .collect();
+        format!("{{{}}}", pairs.join(",")).into_bytes()
+    }
+}
+
+/// A field of a JSON body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    /// A good value, as JSON.
+    pub(crate) good: &'static str,
+    pub(crate) required: bool,
+    /// The most characters of a text; 0 where the contract names none.
+    pub(crate) chars: usize,
+}
+
+impl Field {
+    /// Values of every JSON type but its own and `null`.
+    pub(crate) fn wrong_types(&self) -> Vec<Value> {
+        let own: Value = serde_json::from_str(self.good).unwrap();
+        let all = [
+            json!(true),
+            json!(7),
+            json!("文"),
+            json!([1]),
+            json!({ "a": 1 }),
+        ];
+        let kind = |value: &Value| std::mem::discriminant(value);
+        all.into_iter()
+            .filter(|value| kind(value) != kind(&own))
+            .collect()
+    }
+}
+
+/// A route.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) pattern: &'a str,
+    pub(crate) who: Who,
+    pub(crate) body: Body,
+}
+
+const fn must(name: &'static str, good: &'static str, chars: usize) -> Field {
+    Field {
+        name,
+        good,
+        required: true,
+        chars,
+    }
+}
+
+const fn may(name: &'static str, good: &'static str, chars: usize) -> Field {
+    Field {
+        name,
+        good,
+        required: false,
+        chars,
+    }
+}
+
+const fn probe(
+    method: &'static str,
+    pattern: &'static str,
+    who: Who,
+    body: Body,
+) -> Probe<'static> {
+    Probe {
+        method,
+        pattern,
+        who,
+        body,
+    }
+}
+
+const LOGIN: &[Field] = &[must("code", "\"no-such-code\"", 0)];
+const USER: &[Field] = &[
+    may("nickname", "\"小王\"", 32),
+    may("avatar_url", "\"https://example.com/a.png\"", 0),
+];
+const DECRYPT: &[Field] = &[
+    must("encrypted_data", "\"AAAA\"", 0),
+    must("iv", "\"AAAAAAAAAAAAAAAAAAAAAA==\"", 0),
+    may("raw_data", "\"{}\"", 0),
+    may("signature", "\"00\"", 0),
+];
+const ADDRESS: &[Field] = &[
+    must("name", "\"王小明\"", 100),
+    must("phone", "\"13800138000\"", 100),
+    must("province", "\"浙江省\"", 100),
+    must("city", "\"杭州市\"", 100),
+    must("district", "\"西湖区\"", 100),
+    must("detail", "\"龙井路 1 号\"", 100),
+];
+const ORDER: &[Field] = &[
+    must("lines", "[{\"goods_id\":1,\"count\":1}]", 0),
+    may("remark", "\"请包好\"", 200),
+    may(
+        "address",
+        "{\"name\":\"a\",\"phone\":\"1\",\"province\":\"b\",\"city\":\"c\",\"district\":\"d\",\
+         \"detail\":\"e\"}",
+        0,
+    ),
+];
+const NEW_GOODS: &[Field] = &[
+    must("title", "\"茶\"", 64),
+    must("price_fen", "100", 0),
+    must("stock", "10", 0),
+    may("image_url", "\"https://example.com/a.png\"", 0),
+    may("description", "\"好\"", 1000),
+    may("on_sale", "true", 0),
+    may("group_id", "1", 0),
+    may("spec", "\"50g\"", 64),
+];
+const GOODS: &[Field] = &[
+    may("title", "\"茶\"", 64),
+    may("price_fen", "100", 0),
+    may("stock", "10", 0),
+    may("image_url", "\"https://example.com/a.png\"", 0),
+    may("description", "\"好\"", 1000),
+    may("on_sale", "true", 0),
+    may("group_id", "1", 0),
+    may("spec", "\"50g\"", 64),
+];
+
+/// Every route that is served now.
+pub(crate) const PROBES: &[Probe<'static>] = &[
+    probe("POST", "/api/v1/token", Who::Anyone, Body::Fields(LOGIN)),
+    probe("GET", "/api/v1/token", Who::Buyer, Body::None),
+    probe("DELETE", "/api/v1/token", Who::Buyer, Body::None),
+    probe("GET", "/api/v1/user", Who::Buyer, Body::None),
+    probe("PATCH", "/api/v1/user", Who::Buyer, Body::Fields(USER)),
+    probe(
+        "POST",
+        "/api/v1/user/decrypt",
+        Who::Buyer,
+        Body::Fields(DECRYPT),
+    ),
+    probe("GET", "/api/v1/user/address", Who::Buyer, Body::None),
+    probe(
+        "PUT",
+        "/api/v1/user/address",
+        Who::Buyer,
+        Body::Fields(ADDRESS),
+    ),
+    probe("GET", "/api/v1/goods", Who::Anyone, Body::None),
+    probe("GET", "/api/v1/goods/{id}", Who::Anyone, Body::None),
+    probe("POST", "/api/v1/orders", Who::Buyer, Body::Fields(ORDER)),
+    probe("GET", "/api/v1/orders", Who::Buyer, Body::None),
+    probe("GET", "/api/v1/orders/{order_no}", Who::Buyer, Body::None),
+    probe(
+        "POST",
+        "/api/v1/orders/{order_no}/pay",
+        Who::Buyer,
+        Body::Empty,
+    ),
+    probe(
+        "POST",
+        "/api/v1/orders/{order_no}/cancel",
+        Who::Buyer,
+        Body::Empty,
+    ),
+    probe(
+        "POST",
+        "/api/v1/orders/{order_no}/receive",
+        Who::Buyer,
+        Body::Empty,
+    ),
+    probe("POST", "/wx/pay/notify", Who::Anyone, Body::Foreign),
+    probe("GET", "/admin/v1/goods", Who::Merchant, Body::None),
+    probe(
+        "POST",
+        "/admin/v1/goods",
+        Who::Merchant,
+        Body::Fields(NEW_GOODS),
+    ),
+    probe("GET", "/admin/v1/goods/{id}", Who::Merchant, Body::None),
+    probe(
+        "PATCH",
+        "/admin/v1/goods/{id}",
+        Who::Merchant,
+        Body::Fields(GOODS),
+    ),
+    probe("DELETE", "/admin/v1/goods/{id}", Who::Merchant, Body::None),
+    probe("GET", "/admin/v1/orders", Who::Merchant, Body::None),
+    probe(
+        "GET",
+        "/admin/v1/orders/{order_no}",
+        Who::Merchant,
+        Body::None,
+    ),
+    probe("GET", "/healthz", Who::Anyone, Body::None),
+    probe("GET", "/readyz", Who::Anyone, Body::None),
+];

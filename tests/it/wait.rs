@@ -1,0 +1,20 @@
+//! Waiting for a condition, with a limit: no test sleeps for luck.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Waits until `holds`, at most 30 s.
+#[track_caller]
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
+    within(Duration::from_secs(30), what, holds);
+}
+
+/// Waits until `holds`, at most `limit`.
+#[track_caller]
+pub(crate) fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let from = Instant::now();
+    while !holds() {
+        assert!(from.elapsed() < limit, "not within {limit:?}: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,330 @@
+//! A shop in a box: the simulator, the server behind two taps, and a merchant's key.
+//!
+//! When it is dropped it fails the test if the server panicked, told a secret, did not stop
+//! cleanly, or sent the simulator something WeChat would refuse.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use toml::{Table, Value as Toml};
+
+use crate::http::{Client, Place, Reply};
+use crate::notify::Notify;
+use crate::people::{Buyer, Merchant, Wechat};
+use crate::program::{Program, Said, run};
+use crate::tap::Tap;
+
+/// What a test may choose before the world starts.
+pub(crate) struct Setup {
+    /// `v2` or `v3`: the protocol of new attempts.
+    pub(crate) version: &'static str,
+    /// `MD5` or `HMAC-SHA256`.
+    pub(crate) sign_type: &'static str,
+    pub(crate) pay_within_s: i64,
+    /// Other keys, as `("limits.max_body_kb", 64)`.
+    pub(crate) more: Vec<(&'static str, Toml)>,
+    /// Whether the simulator may have to refuse something.
+    pub(crate) may_be_refused: bool,
+    /// Environment of the server.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            version: "v3",
+            sign_type: "HMAC-SHA256",
+            pay_within_s: 1800,
+            more: vec![],
+            may_be_refused: false,
+            env: vec![],
+        }
+    }
+}
+
+/// Everything one test needs; see the file's head.
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    /// Between the simulator and the server.
+    pub(crate) notifies: Tap,
+    /// Between the server and the simulator.
+    pub(crate) upstream: Tap,
+    pub(crate) place: Place,
+    pub(crate) wechat: Wechat,
+    pub(crate) config: Table,
+    setup: Setup,
+    api_key: String,
+    simulator: Program,
+    server: Option<Program>,
+    starts: usize,
+    old_logs: String,
+}
+
+impl World {
+    /// v3, generous limits, nobody there yet.
+    pub(crate) fn start() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same with some choices made.
+    pub(crate) fn with(choose: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::default();
+        choose(&mut setup);
+        let dir = tempfile::tempdir().unwrap();
+        let keys = simulator_keys(dir.path());
+        let args = [
+            "sandbox",
+            "--listen",
+            "127.0.0.1:0",
+            "--data",
+            keys.to_str().unwrap(),
+        ];
+        let mut simulator = Program::start(dir.path(), "simulator", &args, &[]);
+        let (notifies, upstream) = (Tap::open(), Tap::open());
+        upstream.target.set(simulator.address("http"));
+        let wechat = Wechat::new(&upstream.target, keys);
+        let config = config(&setup, &wechat.config(), &notifies, &upstream);
+        let text = toml::to_string(&config).unwrap();
+        fs::write(dir.path().join("config.toml"), text).unwrap();
+        let mut world = Self {
+            place: notifies.target.clone(),
+            api_key: String::new(),
+            server: None,
+            starts: 0,
+            old_logs: String::new(),
+            dir,
+            notifies,
+            upstream,
+            wechat,
+            config,
+            setup,
+            simulator,
+        };
+        world.serve();
+        let key = world.command(&["key", "create", "tests"]);
+        assert_eq!(key.code, Some(0), "{key:?}");
+        world.api_key = key.out.trim().to_owned();
+        world
+    }
+
+    /// Starts the server on the data that is there, and waits until it listens.
+    pub(crate) fn serve(&mut self) {
+        self.spawn_server();
+        let address = self.server().address("listening on");
+        self.place.set(address);
+    }
+
+    /// Starts the server without waiting for it.
+    pub(crate) fn spawn_server(&mut self) {
+        assert!(self.server.is_none(), "it is running");
+        self.starts += 1;
+        let name = format!("server{}", self.starts);
+        let env: Vec<(&str, &str)> = self
+            .setup
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let args = ["serve", "--config", "config.toml"];
+        self.server = Some(Program::start(self.dir.path(), &name, &args, &env));
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.server().kill();
+        self.forget_server();
+    }
+
+    /// SIGTERM; the server must end with 0.
+    pub(crate) fn stop(&mut self) {
+        let mut server = self.server.take().expect("it is running");
+        let status = server.stop("TERM");
+        assert_eq!(status.code(), Some(0), "{}", server.log());
+        self.old_logs += &server.log();
+    }
+
+    /// Takes note that the server has ended by other means than [`World::stop`].
+    pub(crate) fn forget_server(&mut self) {
+        let server = self.server.take().expect("it was running");
+        self.old_logs += &server.log();
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.serve();
+    }
+
+    /// Runs a command with this world's config.
+    pub(crate) fn command(&self, args: &[&str]) -> Said {
+        let args = [args, &["--config", "config.toml"]].concat();
+        run(self.dir.path(), &args, &[])
+    }
+
+    pub(crate) fn log(&self) -> String {
+        let now = self.server.as_ref().map(Program::log).unwrap_or_default();
+        format!("{}{now}", self.old_logs)
+    }
+
+    pub(crate) fn server(&mut self) -> &mut Program {
+        self.server.as_mut().expect("it is running")
+    }
+
+    pub(crate) fn merchant(&self) -> Merchant {
+        Merchant::new(&self.place, &self.api_key)
+    }
+
+    /// A buyer who has just logged in for the first time.
+    pub(crate) fn buyer(&self) -> Buyer {
+        let (code, openid) = self.wechat.login_code(None);
+        Buyer::login(&self.place, &code, &openid)
+    }
+
+    /// Nobody: a connection without a token.
+    pub(crate) fn anyone(&self) -> Client {
+        Client::new(&self.place)
+    }
+
+    /// What the merchant can see of everything: to prove that a request changed nothing.
+    pub(crate) fn everything(&self) -> Value {
+        let merchant = self.merchant();
+        let orders = merchant.orders();
+        let whole: Vec<Value> = orders
+            .iter()
+            .map(|order| merchant.order(order["order_no"].as_str().unwrap()))
+            .collect();
+        json!({ "orders": whole, "goods": merchant.all_goods() })
+    }
+
+    /// The same without the timelines: an alarm may be noted there, and changes nothing.
+    pub(crate) fn state(&self) -> Value {
+        let mut all = self.everything();
+        for order in all["orders"].as_array_mut().unwrap() {
+            order.as_object_mut().unwrap().remove("events");
+        }
+        all
+    }
+
+    /// Delivers a message to the notify address as it is.
+    pub(crate) fn deliver(&self, message: &Notify) -> Reply {
+        let headers: Vec<(&str, &str)> = message
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let mut client = Client::new(&self.place);
+        client
+            .send("POST", "/wx/pay/notify", &headers, &message.body)
+            .unwrap()
+    }
+
+    /// A text of the config, as `("wechat.pay", "v2_key")`.
+    pub(crate) fn setting(&self, section: &str, key: &str) -> Option<String> {
+        let table = section.split('.').try_fold(&self.config, |table, name| {
+            table.get(name).and_then(Toml::as_table)
+        });
+        table?.get(key)?.as_str().map(str::to_owned)
+    }
+
+    /// Strings that no log may hold.
+    fn secrets(&self) -> Vec<String> {
+        let places = [
+            ("store", "field_key"),
+            ("token", "salt"),
+            ("wechat", "secret"),
+            ("wechat.pay", "v2_key"),
+            ("wechat.pay", "v3_key"),
+        ];
+        let read = |(section, key)| self.setting(section, key);
+        let mut secrets: Vec<String> = places.into_iter().filter_map(read).collect();
+        assert_eq!(
+            secrets.len(),
+            places.len(),
+            "a secret of the config was not found"
+        );
+        secrets.push(self.api_key.clone());
+        secrets
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("--- the server's log ---\n{}", self.log());
+            eprintln!("--- the simulator's log ---\n{}", self.simulator.log());
+            return;
+        }
+        let refused = self.wechat.refused();
+        if self.server.is_some() {
+            self.stop();
+        }
+        let log = self.log();
+        assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
+        for secret in self.secrets() {
+            assert!(!log.contains(&secret), "the log tells a secret:\n{log}");
+        }
+        let expected = self.setup.may_be_refused;
+        assert!(
+            expected || refused.is_empty(),
+            "WeChat would refuse:\n{refused:#?}"
+        );
+    }
+}
+
+/// One set of RSA keys serves all worlds of a run: making them is slow.
+fn simulator_keys(dir: &Path) -> PathBuf {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let made = tempfile::tempdir().unwrap();
+        let keys = made.path().to_str().unwrap();
+        let args = ["sandbox", "--listen", "127.0.0.1:0", "--data", keys];
+        Program::start(dir, "keys", &args, &[]).address("http");
+        made
+    });
+    let keys = dir.join("simulator");
+    fs::create_dir(&keys).unwrap();
+    for entry in fs::read_dir(made.path()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), keys.join(entry.file_name())).unwrap();
+    }
+    keys
+}
+
+/// The simulator's own section, the taps in between, and limits that no test reaches.
+fn config(setup: &Setup, wechat: &str, notifies: &Tap, upstream: &Tap) -> Table {
+    let mut config: Table = wechat.parse().unwrap();
+    let mut set = |path: &str, value: Toml| {
+        let (section, key) = path.rsplit_once('.').unwrap();
+        let table = section.split('.').fold(&mut config, |table, name| {
+            let inner = table
+                .entry(name)
+                .or_insert_with(|| Toml::Table(Table::new()));
+            inner.as_table_mut().unwrap()
+        });
+        table.insert(key.to_owned(), value);
+    };
+    let millions = Toml::Integer(1_000_000);
+    set("server.listen", "127.0.0.1:0".into());
+    set("server.public_url", notifies.url().into());
+    set("store.data_dir", "data".into());
+    set(
+        "store.field_key",
+        "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=".into(),
+    );
+    set("token.salt", "a salt that no log may show".into());
+    set("wechat.api_base", upstream.url().into());
+    set("wechat.pay.api_base", upstream.url().into());
+    set("wechat.pay.version", setup.version.into());
+    set("wechat.pay.v2_sign_type", setup.sign_type.into());
+    set("order.pay_within_s", setup.pay_within_s.into());
+    set("limits.login_per_minute_per_ip", millions.clone());
+    set("limits.requests_per_minute_per_token", millions);
+    set("log.level", "debug".into());
+    for (path, value) in &setup.more {
+        set(path, value.clone());
+    }
+    config
+}
