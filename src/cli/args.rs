@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -12,6 +12,10 @@ use clap::{Args, Parser, Subcommand};
     version,
     about = "掌柜：微信小程序的收银台，一个程序、一份配置、一个数据目录\n\
              zhanggui: the till of a WeChat mini program",
+    disable_help_subcommand = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    help_template = HELP,
     after_help = "退出码 exit codes：0 成功 good，1 失败 failed，2 用法或配置有误 wrong usage or config"
 )]
 pub struct Arguments {
@@ -23,16 +27,36 @@ pub struct Arguments {
         default_value = "config.toml"
     )]
     pub config: PathBuf,
+    /// 显示帮助 · print help
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    pub help: Option<bool>,
+    /// 显示版本 · print version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    pub version: Option<bool>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+const HELP: &str = "\
+{about}
+
+用法 usage：{usage}
+
+命令 commands：
+{subcommands}
+
+选项 options：
+{options}
+
+{after-help}
+";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// 启动服务 · run the server
-    Serve,
+    Serve(Serve),
     /// 不用账号和网络，演示一笔从登录到支付的完整购买 · show one purchase, from login to paid
     Demo(Demo),
     /// 单独运行微信模拟器 · run the WeChat simulator alone
@@ -45,6 +69,14 @@ pub enum Command {
     Admin(Admin),
     /// 商家后端用的 API 密钥 · API keys for the merchant's own backend
     Key(Key),
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// 崩溃测试用：写盘线程把自己在做什么写进这个文件的首字节 · for crash tests
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub phase_file: Option<PathBuf>,
 }
 
 /// `demo`

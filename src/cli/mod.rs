@@ -45,7 +45,7 @@ pub fn run() -> ExitCode {
 fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     let config = &arguments.config;
     match arguments.command {
-        Command::Serve => serve::run(config),
+        Command::Serve(args) => serve::run(config, args),
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(args) => simulator::run(&args),
         Command::Init(given) => init(config, *given),

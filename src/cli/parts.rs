@@ -8,7 +8,7 @@ use super::exit::Failure;
 use crate::base::Clock;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
-use crate::store::{OpenError, Store, StoreConfig};
+use crate::store::{OpenError, Progress, Store, StoreConfig};
 use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
@@ -57,13 +57,9 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
         segment_bytes: config.store.segment_mb * MIB,
         field_key: config.store.field_key.clone(),
         clock,
-        phase_file: None,
+        phase_file: config.store.phase_file.clone(),
     };
-    let open = move || {
-        Store::open(&config, &|progress| {
-            tracing::info!(?progress, "正在从账本重建工作集");
-        })
-    };
+    let open = move || Store::open(&config, &tell);
     let opened = tokio::task::spawn_blocking(open).await;
     let opened = opened.map_err(|why| Failure::failed("打开存储时程序出错", why))?;
     let (store, report) = opened.map_err(|error| match error {
@@ -81,6 +77,14 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
         tracing::error!(path = %path.display(), "这份副本在此之后的账本不连续，已移开、未使用");
     }
     Ok(store)
+}
+
+/// Tells how far opening has come: a store that was killed takes a while.
+fn tell(progress: Progress) {
+    match progress {
+        Progress::Reading { segments, of } => tracing::info!(segments, of, "正在核对账本"),
+        Progress::Loading { keys, of } => tracing::info!(keys, of, "正在从账本重建工作集"),
+    }
 }
 
 fn settings(config: &Config) -> Settings {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::args::Serve;
 use super::config::{self, Config};
 use super::exit::Failure;
 use super::socket::AdminSocket;
@@ -26,8 +27,9 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// [`Failure::Wrong`] for the configuration, [`Failure::Failed`] for everything else.
-pub fn run(path: &Path) -> Result<(), Failure> {
-    let config = config::load(path, environment())?;
+pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
+    let mut config = config::load(path, environment())?;
+    config.store.phase_file = args.phase_file;
     let _log = log::start(config.log.format, &config.log.level).map_err(Failure::Failed)?;
     block_on(async {
         let mut stop = Stop::listen()?;

@@ -162,11 +162,11 @@ fn the_merchant_finds_orders_by_status_number_user_and_day() {
             .map(|order| order["order_no"].as_str().unwrap().to_owned())
             .collect()
     };
-    assert_eq!(found("status=paid"), [first.clone()]);
-    assert_eq!(found("status=pending"), [second.clone()]);
-    assert_eq!(found(&format!("q={second}")), [second.clone()]);
-    assert_eq!(found(&format!("q={transaction_id}")), [first.clone()]);
-    assert_eq!(found(&format!("uid={uid}")), [first.clone()]);
+    assert_eq!(found("status=paid"), [first.as_str()]);
+    assert_eq!(found("status=pending"), [second.as_str()]);
+    assert_eq!(found(&format!("q={second}")), [second.as_str()]);
+    assert_eq!(found(&format!("q={transaction_id}")), [first.as_str()]);
+    assert_eq!(found(&format!("uid={uid}")), [first.as_str()]);
     assert_eq!(found("to=2020-01-01"), Vec::<String>::new());
     assert_eq!(found("from=2020-01-01"), [second, first]);
     let strange = merchant.caller.get("/admin/v1/orders?from=yesterday");

@@ -351,7 +351,7 @@ impl Wechat {
             .expect(200);
         let all = answer["requests"].as_array().unwrap();
         all.iter()
-            .filter(|row| row["verdict"] != "ok")
+            .filter(|row| row["verdict"] != "OK" && row["fault"] == "normal")
             .cloned()
             .collect()
     }

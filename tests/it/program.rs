@@ -1,9 +1,10 @@
 //! The binary as a child of a test: started, watched on both its outputs, stopped or killed.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -114,11 +115,30 @@ pub(crate) fn run(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Said {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Said {
-        code: output.status.code(),
-        out: text(output.stdout),
-        err: text(output.stderr),
+    Said::of(output)
+}
+
+/// The same with a text on its standard input.
+pub(crate) fn run_with_input(dir: &Path, args: &[&str], input: &str) -> Said {
+    let mut command = command(dir, args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that wants no input has closed it: what it says is judged, not the pipe.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    Said::of(child.wait_with_output().unwrap())
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -58,6 +58,7 @@ pub(crate) struct World {
     pub(crate) config: Table,
     setup: Setup,
     api_key: String,
+    tokens: Mutex<Vec<String>>,
     simulator: Program,
     server: Option<Program>,
     starts: usize,
@@ -93,6 +94,7 @@ impl World {
         let mut world = Self {
             place: notifies.target.clone(),
             api_key: String::new(),
+            tokens: Mutex::default(),
             server: None,
             starts: 0,
             old_logs: String::new(),
@@ -180,7 +182,9 @@ impl World {
     /// A buyer who has just logged in for the first time.
     pub(crate) fn buyer(&self) -> Buyer {
         let (code, openid) = self.wechat.login_code(None);
-        Buyer::login(&self.place, &code, &openid)
+        let buyer = Buyer::login(&self.place, &code, &openid);
+        self.tokens.lock().unwrap().push(buyer.token.clone());
+        buyer
     }
 
     /// Nobody: a connection without a token.
@@ -246,6 +250,7 @@ impl World {
             "a secret of the config was not found"
         );
         secrets.push(self.api_key.clone());
+        secrets.extend(self.tokens.lock().unwrap().iter().cloned());
         secrets
     }
 }

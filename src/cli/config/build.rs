@@ -117,6 +117,7 @@ impl Table<'_> {
             segment_mb: self.number("segment_mb")?,
             base_every: Duration::from_secs(self.number::<u64>("base_every_h")? * 3600),
             field_key: FieldKey::new(key.reveal().as_slice().try_into().ok()?),
+            phase_file: None,
         })
     }
 

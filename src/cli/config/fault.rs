@@ -47,6 +47,16 @@ pub struct Fault {
     pub remedy: String,
 }
 
+/// Why a file cannot be read, in Chinese.
+pub(super) fn unreadable(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "文件不存在".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "没有权限读".to_owned(),
+        std::io::ErrorKind::InvalidData => "不是 UTF-8 文本".to_owned(),
+        kind => format!("读不出来：{kind}"),
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -47,7 +47,7 @@ pub fn read_text(path: &Path) -> Result<String, Faults> {
             place: Place::Line(1),
             key: "文件".to_owned(),
             kind: FaultKind::File,
-            cause: format!("读不出来（{}）", error.kind()),
+            cause: fault::unreadable(&error),
             remedy: "用 zhanggui init 生成一份，或用 --config 指定它在哪里".to_owned(),
         }],
     })

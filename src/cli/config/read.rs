@@ -215,7 +215,9 @@ fn nearest(section: &str, name: &str) -> String {
         distance(key.name, name) + elsewhere
     });
     match alike {
-        Some(key) if distance(key.name, name) <= 3 => format!("是不是 {}？否则删去", key.title()),
+        Some(key) if 2 * distance(key.name, name) < name.len().min(7) => {
+            format!("是不是 {}？否则删去", key.title())
+        }
         _ => "删去，或对照 config.toml.example 改正".to_owned(),
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::BASE64;
 
+use super::fault::unreadable;
 use super::keys::{Pem, Rule};
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::{AppId, MchId, Secret};
@@ -213,7 +214,7 @@ fn pem(kind: Pem, path: &str) -> Result<Value, Broken> {
         return Ok(Value::Text(Secret::default()));
     }
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Broken::File(format!("文件 {path} 读不出来（{}）", error.kind())))?;
+        .map_err(|error| Broken::File(format!("{path}：{}", unreadable(&error))))?;
     let text = Secret::new(text);
     let good = match kind {
         Pem::PrivateKey => PrivateKey::from_pem(text.reveal()).is_ok(),
@@ -224,7 +225,7 @@ fn pem(kind: Pem, path: &str) -> Result<Value, Broken> {
     if good {
         Ok(Value::Text(text))
     } else {
-        Err(Broken::File(format!("文件 {path} 里不是需要的内容")))
+        Err(Broken::File(format!("{path}：里面不是需要的内容")))
     }
 }
 

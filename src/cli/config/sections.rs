@@ -58,6 +58,8 @@ pub struct Store {
     pub base_every: Duration,
     /// The key that seals phones and session keys at rest.
     pub field_key: FieldKey,
+    /// Where the writer says what it is doing; no key of the file, `serve --phase-file` sets it.
+    pub phase_file: Option<PathBuf>,
 }
 
 /// `[token]`: buyers' tokens.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::fault::{Fault, FaultKind, Place};
+use super::fault::{Fault, FaultKind, Place, unreadable};
 use super::keys::{KEYS, Key, Need};
 use super::read::{self, FileText, Found, Written};
 use super::rules::{Broken, Value};
@@ -198,7 +198,7 @@ fn from_file(key: &Key, named: Written) -> Result<Written, Fault> {
     };
     let path = path.reveal();
     let text = std::fs::read_to_string(path).map_err(|error| {
-        let cause = format!("文件 {path} 读不出来（{}）", error.kind());
+        let cause = format!("{path}：{}", unreadable(&error));
         at(FaultKind::File, &cause, "检查路径和权限，或直接写值")
     })?;
     let text = Secret::new(text);

@@ -46,7 +46,8 @@ fn v3(dir: &Path) -> String {
     std::fs::write(&merchant, key.to_pem()).unwrap();
     std::fs::write(&wechat, key.public().to_pem()).unwrap();
     format!(
-        "[server]\npublic_url = \"https://shop.example.com/\"\n[wechat.pay]\nmchid = \"1900000109\"\n\
+        "[server]\npublic_url = \"https://shop.example.com/\"\n\
+         [wechat.pay]\nmchid = \"1900000109\"\n\
          v3_key = \"{V3_KEY}\"\nmerchant_serial = \"{}\"\nmerchant_key_file = {merchant:?}\n\
          wechat_public_key_id = \"PUB_KEY_ID_1\"\nwechat_public_key_file = {wechat:?}\n",
         "5a".repeat(20)

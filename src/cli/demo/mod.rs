@@ -1,7 +1,7 @@
 //! `zhanggui demo`: shop and simulator in one process, one purchase a protocol, over real HTTP.
 //!
-//! Needs no file, account or network. With `--once` its exit code is the verdict; without, both keep
-//! serving and lines to paste are printed.
+//! Needs no file, account or network. With `--once` its exit code is the verdict; without, both
+//! keep serving and lines to paste are printed.
 
 mod goods;
 mod http;

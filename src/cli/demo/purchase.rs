@@ -89,29 +89,32 @@ impl Play<'_> {
 
     /// The merchant's backend enters the sample goods; gives back their numbers.
     async fn put_on_sale(&mut self) -> Result<Vec<u64>, String> {
-        let mut ids = Vec::new();
-        for Sample {
-            title,
-            price_fen,
-            stock,
-            description,
-        } in GOODS
-        {
+        let url = self.shop("/admin/v1/goods");
+        let ask = |sample: &Sample| {
+            let Sample {
+                title,
+                price_fen,
+                stock,
+                description,
+            } = sample;
             let body = json!({
                 "title": title,
                 "price_fen": price_fen,
                 "stock": stock,
                 "description": description,
             });
-            let ask = Ask::post(self.shop("/admin/v1/goods"))
-                .with(body)
-                .by(self.place.key);
-            let goods = self
-                .story
-                .step(Scene(BACKEND, "上架商品", 201), ask)
-                .await?;
-            ids.push(number(&goods, "id")?);
+            Ask::post(url.clone()).with(body).by(self.place.key)
+        };
+        let [first, rest @ ..] = &GOODS;
+        let entered = self
+            .story
+            .step(Scene(BACKEND, "上架商品", 201), ask(first))
+            .await?;
+        let mut ids = vec![number(&entered, "id")?];
+        for sample in rest {
+            ids.push(number(&self.story.quietly(ask(sample), 201).await?, "id")?);
         }
+        remark(&format!("另外 {} 件也一样上架", rest.len()));
         Ok(ids)
     }
 

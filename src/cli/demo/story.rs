@@ -57,14 +57,22 @@ impl Story {
     /// # Errors
     /// What differs from an answer 200, in Chinese.
     pub(super) async fn look(&self, ask: Ask<'_>) -> Result<Value, String> {
+        self.quietly(ask, 200).await
+    }
+
+    /// Asks without telling.
+    ///
+    /// # Errors
+    /// What differs from an answer with the status `wanted`, in Chinese.
+    pub(super) async fn quietly(&self, ask: Ask<'_>, wanted: u16) -> Result<Value, String> {
         let Answer { status, body } = ask.send(&self.client).await?;
-        match status {
-            200 => Ok(body),
-            _ => Err(format!(
-                "{} {}：应答 200，实际 {status} {body}",
-                ask.method, ask.url
-            )),
+        if status == wanted {
+            return Ok(body);
         }
+        Err(format!(
+            "{} {}：应答 {wanted}，实际 {status} {body}",
+            ask.method, ask.url
+        ))
     }
 }
 
