@@ -91,10 +91,10 @@ mod tests {
             let cursor = Some(cursor.to_owned());
             let wanted = PageWanted { cursor, limit: 20 };
             for refused in [wanted.order_no().err(), wanted.number().err()] {
-                let cursor = "cursor";
-                let named =
-                    matches!(refused, Some(Refusal::FieldInvalid { field, .. }) if field == cursor);
-                assert!(named, "{wanted:?}");
+                let Some(Refusal::FieldInvalid { field, .. }) = refused else {
+                    panic!("{wanted:?} was taken");
+                };
+                assert_eq!(field, "cursor");
             }
         }
     }

@@ -95,14 +95,15 @@ async fn pages_follow_each_other_while_new_orders_arrive() {
     ));
 }
 
-#[tokio::test]
-async fn a_search_finds_by_number_by_transaction_and_by_phone() {
+/// Orders of users 1, 2, 1 and 3, ten seconds apart; 1 and 2 share a phone; the second is paid.
+async fn searched() -> Store {
     let store = Store::memory();
     write(&store, |tx| {
         for uid in 1..=2 {
             let (before, _) = users::upsert(tx, &field_key(), &samples::login(uid), at(0))?;
+            let phone = "13800000000".to_owned();
             let after = User {
-                phone: "13800000000".to_owned(),
+                phone,
                 ..before.clone()
             };
             users::update(tx, &field_key(), &before, &after)?;
@@ -113,73 +114,75 @@ async fn a_search_finds_by_number_by_transaction_and_by_phone() {
         pay(tx, 7, &order_no(10, 1))
     })
     .await;
-    let q = |q: &str| OrderQuery {
-        q: Some(q.to_owned()),
-        ..OrderQuery::default()
-    };
-    let number = order_no(20, 1);
-    let table = [
-        (q(number.as_str()), vec![20]),
-        (q(&number.as_str().to_lowercase()), vec![20]),
-        (q(&format!("{number}_2")), vec![20]),
-        (q(transaction(7).as_str()), vec![10]),
-        (q(" 13800000000 "), vec![20, 10, 0]),
-        (q("13900000000"), vec![]),
-        (q(""), vec![]),
-        (
-            OrderQuery {
-                uid: Some(Uid::new(2)),
-                ..q("13800000000")
-            },
-            vec![10],
-        ),
-        (
-            OrderQuery {
-                status: Some(OrderStatus::Paid),
-                ..q("13800000000")
-            },
-            vec![10],
-        ),
-        (
-            OrderQuery {
-                from: Some(at(10)),
-                to: Some(at(30)),
-                ..OrderQuery::default()
-            },
-            vec![20, 10],
-        ),
-        (
-            OrderQuery {
-                from: Some(at(31)),
-                ..OrderQuery::default()
-            },
-            vec![],
-        ),
-        (
-            OrderQuery {
-                to: Some(at(30)),
-                ..q(order_no(30, 1).as_str())
-            },
-            vec![],
-        ),
-        (
-            OrderQuery {
-                status: Some(OrderStatus::Pending),
-                ..OrderQuery::default()
-            },
-            vec![30, 20, 0],
-        ),
-        (
-            OrderQuery::of_user(Uid::new(1), Some(OrderStatus::Paid)),
-            vec![],
-        ),
-    ];
+    store
+}
+
+async fn finds(table: Vec<(OrderQuery, Vec<i64>)>) {
+    let store = searched().await;
     for (query, seconds) in table {
         let want: Vec<_> = seconds.into_iter().map(|s| order_no(s, 1)).collect();
         for limit in [1, 2, 20] {
             assert_eq!(all(&store, &query, limit).await, want, "{query:?}");
         }
     }
+}
+
+fn q(text: &str) -> OrderQuery {
+    let q = Some(text.to_owned());
+    OrderQuery {
+        q,
+        ..OrderQuery::default()
+    }
+}
+
+#[tokio::test]
+async fn a_search_finds_by_number_by_transaction_and_by_phone() {
+    let number = order_no(20, 1);
+    finds(vec![
+        (q(number.as_str()), vec![20]),
+        (q(&number.as_str().to_lowercase()), vec![20]),
+        (q(&format!("{number}_2")), vec![20]),
+        (q(transaction(7).as_str()), vec![10]),
+        (q(" 13800000000 "), vec![20, 10, 0]),
+        (q("13900000000"), vec![]),
+        (q(order_no(40, 1).as_str()), vec![]),
+        (q(""), vec![]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_keeps_to_user_status_and_time_also_in_a_search() {
+    let any = OrderQuery::default;
+    let of = |uid| Some(Uid::new(uid));
+    let (paid, pending) = (Some(OrderStatus::Paid), Some(OrderStatus::Pending));
+    let (ten, thirty) = (Some(at(10)), Some(at(30)));
+    let phone = || q("13800000000");
+    let last = || q(order_no(30, 1).as_str());
+    let table = [
+        (of(2), None, None, None, phone(), vec![10]),
+        (None, paid, None, None, phone(), vec![10]),
+        (None, None, ten, thirty, any(), vec![20, 10]),
+        (None, None, Some(at(31)), None, any(), vec![]),
+        (None, None, None, thirty, last(), vec![]),
+        (of(1), None, None, None, last(), vec![]),
+        (None, pending, None, None, any(), vec![30, 20, 0]),
+        (of(1), paid, None, None, any(), vec![]),
+        (of(1), pending, ten, None, any(), vec![20]),
+    ];
+    let rows = table
+        .into_iter()
+        .map(|(uid, status, from, to, query, want)| {
+            let query = OrderQuery {
+                uid,
+                status,
+                from,
+                to,
+                ..query
+            };
+            (query, want)
+        });
+    finds(rows.collect()).await;
 }
 
 #[tokio::test]
