@@ -116,6 +116,8 @@ impl Load {
         let codes = self.codes(self.login_count()).await?;
         let logins = codes.iter().map(|code| plan::login_job(code)).collect();
         self.measure(Kind::Login, (logins, Use::Once)).await?;
+        // Twenty logins later a user's oldest token has ended.
+        let tokens = self.log_everyone_in().await?;
 
         let orders: Vec<Job> = (0..20_000).map(|seed| self.order(&tokens, seed)).collect();
         let placed = self.measure(Kind::Order, again(orders.clone())).await?;
@@ -245,8 +247,18 @@ impl Load {
             return Err(format!("nothing to do for {}", kind.name()));
         }
         // Constant answers can be asked for again and again.
-        let reuse = if self.flavour == Flavour::Floor { Use::Again } else { reuse };
-        let from = Instant::now() + self.warm;
+        let reuse = if self.flavour == Flavour::Floor {
+            Use::Again
+        } else {
+            reuse
+        };
+        // What can be done once only is all measured: the server is warm from what came before.
+        let warm = if reuse == Use::Once {
+            Duration::ZERO
+        } else {
+            self.warm
+        };
+        let from = Instant::now() + warm;
         let phase = Phase::new(jobs, reuse, (from, from + self.span), self.flavour);
         let field = match kind {
             Kind::Order if self.flavour != Flavour::Floor => "order_no",
@@ -267,7 +279,7 @@ impl Load {
         if requests == 0 {
             let why = seen
                 .first_error
-                .unwrap_or_else(|| "no work left after warming".to_owned());
+                .unwrap_or_else(|| "no work left".to_owned());
             return Err(format!("{}: {why}", kind.name()));
         }
         let each = 1.0 / requests as f64;
