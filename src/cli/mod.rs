@@ -17,7 +17,7 @@ pub mod staff;
 pub mod tempdir;
 pub mod term;
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -83,16 +83,17 @@ fn create_admin(path: &Path, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The password on standard input, without the newline at its end.
+/// The first line of standard input, without its end.
 fn password() -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = std::io::stdin()
-        .lock()
-        .take(PASSWORD_MAX_BYTES)
-        .read_to_string(&mut text);
+    let mut line = String::new();
+    let mut input = std::io::stdin().lock().take(PASSWORD_MAX_BYTES + 1);
+    let read = input.read_line(&mut line);
     read.map_err(|why| Failure::failed("读不了标准输入里的密码", why))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+    if input.limit() == 0 {
+        let why = format!("密码太长，最多 {PASSWORD_MAX_BYTES} 字节");
+        return Err(Failure::Failed(why));
+    }
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 fn create_key(path: &Path, name: String) -> Result<(), Failure> {

@@ -43,9 +43,9 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
             () = stop.wanted() => None,
             why = running.failed() => Some(why),
         };
-        running.stop().await?;
+        let closed = running.stop().await;
         match failed {
-            None => Ok(()),
+            None => closed,
             Some(why) => Err(Failure::failed("存储出错，服务已停止", why)),
         }
     })

@@ -80,3 +80,71 @@ pub fn ask(config: Config, request: Request) -> Result<Value, Failure> {
         Reply::Error(why) => Err(Failure::Failed(why)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+    use crate::cli::{config, parts};
+
+    fn config(data_dir: &std::path::Path) -> Config {
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[token]\nsalt = \"s\"\n[store]\ncache_mb = 1\n\
+             data_dir = {data_dir:?}\nfield_key = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\
+             [wechat]\nappid = \"wx1\"\nsecret = \"s\"\n"
+        );
+        config::parse(&text, std::iter::empty()).unwrap()
+    }
+
+    fn key(data_dir: &std::path::Path) -> String {
+        let name = "backend".to_owned();
+        let created = ask(config(data_dir), Request::KeyCreate { name }).unwrap();
+        created["key"].as_str().unwrap().to_owned()
+    }
+
+    fn refusal(data_dir: &std::path::Path) -> String {
+        let (name, password) = ("boss".to_owned(), "short".to_owned());
+        let refused = ask(config(data_dir), Request::AdminCreate { name, password });
+        let Err(Failure::Failed(why)) = refused else {
+            panic!("a short password was taken: {refused:?}");
+        };
+        why
+    }
+
+    #[test]
+    fn a_command_does_the_same_with_and_without_a_server() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().join("store");
+        let (stopped, refused) = (key(&data_dir), refusal(&data_dir));
+        let served = serve::block_on(async {
+            let config = config(&data_dir);
+            let server = parts::bind(&config, config.server.listen, Clock::system()).await?;
+            let running = serve::Running::start(config, server, Clock::system()).await?;
+            let place = data_dir.clone();
+            let asked = move || (key(&place), refusal(&place));
+            let (key, refused_again) = tokio::task::spawn_blocking(asked).await.unwrap();
+            assert_eq!(refused_again, refused);
+            for key in [&stopped, &key] {
+                assert!(running.shop().prove_key(key).await.is_ok());
+            }
+            running.stop().await?;
+            Ok(key)
+        });
+        assert_ne!(served.unwrap(), stopped);
+    }
+
+    #[test]
+    fn a_request_that_is_not_understood_is_not_repeated() {
+        let line = r#"{"command":"admin.make","password":"correct horse"}"#;
+        let text = serve::block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let (shop, store) = parts::shop(config(dir.path()), Clock::system()).await?;
+            let text = serde_json::to_string(&reply(&shop, line).await).unwrap();
+            store.close().await.unwrap();
+            Ok(text)
+        });
+        let text = text.unwrap();
+        assert!(text.starts_with(r#"{"error":"#), "{text}");
+        assert!(!text.contains("correct horse"), "{text}");
+    }
+}

@@ -116,7 +116,7 @@ impl Load {
         let codes = self.codes(self.login_count()).await?;
         let logins = codes.iter().map(|code| plan::login_job(code)).collect();
         self.measure(Kind::Login, (logins, Use::Once)).await?;
-        // Twenty logins later a user's oldest token has ended.
+        // A user keeps 20 tokens: those logins ended the ones from before.
         let tokens = self.log_everyone_in().await?;
 
         let orders: Vec<Job> = (0..20_000).map(|seed| self.order(&tokens, seed)).collect();
