@@ -90,7 +90,8 @@ mod tests {
     fn config(data_dir: &std::path::Path) -> Config {
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[token]\nsalt = \"s\"\n[store]\ncache_mb = 1\n\
-             data_dir = {data_dir:?}\nfield_key = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\
+             data_dir = {data_dir:?}\n\
+             field_key = \"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\"\n\
              [wechat]\nappid = \"wx1\"\nsecret = \"s\"\n"
         );
         config::parse(&text, std::iter::empty()).unwrap()

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::args::Args;
@@ -76,6 +76,13 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     } else {
         Err(format!("{text}: loopback only"))
     }
+}
+
+/// What a phase took: seconds of the wall, seconds of the server's CPU, its memory after.
+struct Spent {
+    elapsed: f64,
+    cpu: f64,
+    rss_mib: f64,
 }
 
 impl Load {
@@ -272,37 +279,45 @@ impl Load {
         });
         let phase = drive(phase, self.connections, self.target, field).await;
         let elapsed = from.elapsed().as_secs_f64();
-        let cpu_after = cpu_s(pid);
         let cpu_before = cpu_before.await.map_err(|e| e.to_string())?;
+        let spent = Spent {
+            elapsed,
+            cpu: cpu_s(pid) - cpu_before,
+            rss_mib: rss_mib(pid),
+        };
         let mut seen = phase.seen.into_inner();
-        let requests = seen.took_us.len();
-        if requests == 0 {
-            let why = seen
-                .first_error
-                .unwrap_or_else(|| "no work left".to_owned());
-            return Err(format!("{}: {why}", kind.name()));
-        }
-        let each = 1.0 / requests as f64;
-        let line = json!({
-            "scenario": kind.name(),
-            "requests": requests,
-            "with_warming": seen.done,
-            "per_s": requests as f64 / elapsed,
-            "p50_us": percentile_us(&mut seen.took_us, 50),
-            "p99_us": percentile_us(&mut seen.took_us, 99),
-            "cpu_us": (cpu_after - cpu_before) * 1e6 * each,
-            "cpu_share": (cpu_after - cpu_before) / elapsed,
-            "rss_mib": rss_mib(pid),
-            "body_bytes": seen.body_bytes as f64 * each,
-            "errors": seen.errors,
-            "first_error": seen.first_error,
-        });
-        println!("{line}");
+        println!("{}", seen.line(kind, &spent)?);
         if self.flavour == Flavour::Floor {
             let made_up = |job| (job, format!("FLOOR{job:015}"));
             return Ok((0..phase.jobs.len().min(20_000)).map(made_up).collect());
         }
         Ok(seen.kept)
+    }
+}
+
+impl Seen {
+    /// The line of a scenario: what was done, how long it took, what it cost.
+    fn line(&mut self, kind: Kind, spent: &Spent) -> Result<Value, String> {
+        let requests = self.took_us.len();
+        if requests == 0 {
+            let why = self.first_error.as_deref().unwrap_or("no work left");
+            return Err(format!("{}: {why}", kind.name()));
+        }
+        let each = 1.0 / requests as f64;
+        Ok(json!({
+            "scenario": kind.name(),
+            "requests": requests,
+            "with_warming": self.done,
+            "per_s": requests as f64 / spent.elapsed,
+            "p50_us": percentile_us(&mut self.took_us, 50),
+            "p99_us": percentile_us(&mut self.took_us, 99),
+            "cpu_us": spent.cpu * 1e6 * each,
+            "cpu_share": spent.cpu / spent.elapsed,
+            "rss_mib": spent.rss_mib,
+            "body_bytes": self.body_bytes as f64 * each,
+            "errors": self.errors,
+            "first_error": self.first_error,
+        }))
     }
 }
 
