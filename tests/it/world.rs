@@ -278,7 +278,7 @@ impl Drop for World {
 fn simulator_keys(dir: &Path) -> PathBuf {
     static MADE: OnceLock<TempDir> = OnceLock::new();
     let made = MADE.get_or_init(|| {
-        let made = tempfile::tempdir().unwrap();
+        let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let keys = made.path().to_str().unwrap();
         let args = ["sandbox", "--listen", "127.0.0.1:0", "--data", keys];
         Program::start(dir, "keys", &args).address("http");
