@@ -23,7 +23,7 @@ const CLIENTS: usize = 48;
 /// Of those, so many must have a request on its way when the kill falls.
 const IN_FLIGHT: usize = 32;
 /// Kills in each of the worlds: the rebuild after a kill grows with what is kept.
-const KILLS: usize = 11;
+const KILLS: usize = 13;
 const WORLDS: usize = 3;
 const STOCK: u64 = 1_000_000;
 
@@ -66,7 +66,18 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
         *fell.entry(phase).or_default() += count;
     }
     println!("kills by phase: {}", told(&fell));
-    assert!(fell.values().sum::<usize>() >= 30, "{fell:?}");
+    // The starts are killed without any load, so they do not count.
+    let open = char::from(Phase::Open.byte());
+    let loaded: usize = fell
+        .iter()
+        .filter(|(phase, _)| **phase != open)
+        .map(|(_, n)| n)
+        .sum();
+    assert!(
+        loaded >= 30,
+        "only {loaded} kills under load: {}",
+        told(&fell)
+    );
     for phase in PHASES {
         let byte = char::from(phase.byte());
         assert!(

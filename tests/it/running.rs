@@ -12,8 +12,10 @@ use crate::world::World;
 
 #[test]
 fn sigterm_ends_it_with_0_in_time_and_finishes_what_is_in_flight() {
+    // More than 200 ms of load can sell.
+    const STOCK: u64 = 1_000_000;
     let mut world = World::start();
-    let tea = world.merchant().sells("茶", 100, 1000);
+    let tea = world.merchant().sells("茶", 100, STOCK);
     let buyers: Vec<_> = (0..8).map(|_| world.buyer()).collect();
     let server = world.server();
     let pid = server.pid();
@@ -40,7 +42,7 @@ fn sigterm_ends_it_with_0_in_time_and_finishes_what_is_in_flight() {
     world.forget_server();
     world.serve();
     assert_eq!(world.merchant().orders().len(), placed);
-    assert_eq!(world.merchant().stock(tea), 1000 - placed as u64);
+    assert_eq!(world.merchant().stock(tea), STOCK - placed as u64);
 }
 
 #[test]
