@@ -73,7 +73,12 @@ impl SledSet {
             .unwrap_or(0))
     }
 
-    /// Carries out `changes` at once, and `commit` with them when they are one.
+    /// Carries out `changes`, and `commit` after them when they are one.
+    ///
+    /// One by one, not as sled's batch: a batch costs two writes and fourteen woken threads, and
+    /// shuts readers out while it lasts. What it would buy is not needed here: after anything but
+    /// a clean stop the working set is built anew, and the changes are in the journal already, so
+    /// whatever a reader sees of them is durable.
     ///
     /// # Errors
     /// What sled said.
@@ -82,17 +87,18 @@ impl SledSet {
         changes: impl Iterator<Item = (Vec<u8>, Change)>,
         commit: Option<u64>,
     ) -> Result<(), String> {
-        let mut batch = sled::Batch::default();
-        for (key, change) in changes {
-            match change {
-                Change::Put(value) => batch.insert(key, value),
-                Change::Delete => batch.remove(key),
+        caught(|| {
+            for (key, change) in changes {
+                match change {
+                    Change::Put(value) => self.db.insert(key, value)?,
+                    Change::Delete => self.db.remove(key)?,
+                };
             }
-        }
-        if let Some(commit) = commit {
-            batch.insert(COMMIT_KEY, &commit.to_be_bytes());
-        }
-        caught(|| self.db.apply_batch(batch))
+            if let Some(commit) = commit {
+                self.db.insert(COMMIT_KEY, &commit.to_be_bytes())?;
+            }
+            Ok(())
+        })
     }
 
     /// Makes the working set durable.
