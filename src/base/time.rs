@@ -49,30 +49,25 @@ impl Timestamp {
 
     /// `2026-01-01T00:00:30+08:00`: the contract's and APIv3's form.
     pub fn rfc3339(self) -> String {
-        let t = self.beijing();
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+08:00",
-            t.year(),
-            t.month(),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        )
+        let mut text = String::with_capacity(25);
+        for (part, after) in self
+            .parts()
+            .into_iter()
+            .zip(["-", "-", "T", ":", ":", "+08:00"])
+        {
+            push_digits(&mut text, part);
+            text.push_str(after);
+        }
+        text
     }
 
     /// `20260101000030`, Beijing time: APIv2's form.
     pub fn compact(self) -> String {
-        let t = self.beijing();
-        format!(
-            "{:04}{:02}{:02}{:02}{:02}{:02}",
-            t.year(),
-            t.month(),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        )
+        let mut text = String::with_capacity(14);
+        self.parts()
+            .into_iter()
+            .for_each(|part| push_digits(&mut text, part));
+        text
     }
 
     /// Reads RFC 3339 with any offset; a fraction of a second is dropped.
@@ -95,6 +90,21 @@ impl Timestamp {
         (at.as_second() >= 0).then(|| Self::from_unix(at.as_second()))
     }
 
+    /// Year, month, day, hour, minute, second, each with how many digits it has.
+    fn parts(self) -> [(i16, u32); 6] {
+        let t = self.beijing();
+        let two = |part: i8| (i16::from(part), 2);
+        let year = (t.year(), 4);
+        [
+            year,
+            two(t.month()),
+            two(t.day()),
+            two(t.hour()),
+            two(t.minute()),
+            two(t.second()),
+        ]
+    }
+
     fn beijing(self) -> DateTime {
         let at = jiff::Timestamp::from_second(self.0).expect("held within range by from_unix");
         BEIJING.to_datetime(at)
@@ -104,6 +114,15 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.rfc3339())
+    }
+}
+
+/// Writes a part of a time with its leading zeros. A list of orders prints a hundred times:
+/// this costs a tenth of what `format!` does.
+fn push_digits(text: &mut String, (part, digits): (i16, u32)) {
+    for place in (0..digits).rev() {
+        let digit = part / 10_i16.pow(place) % 10;
+        text.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
     }
 }
 
@@ -131,6 +150,19 @@ impl Clock {
             .unwrap_or_default();
         let ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         ms.saturating_add(self.advanced_s.load(Ordering::Relaxed).saturating_mul(1000))
+    }
+
+    /// Now, in tenths of a millisecond since 1970: for the numbers of orders.
+    pub fn now_ticks(&self) -> i64 {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let ticks = i64::try_from(since.as_micros() / 100).unwrap_or(i64::MAX);
+        ticks.saturating_add(
+            self.advanced_s
+                .load(Ordering::Relaxed)
+                .saturating_mul(10_000),
+        )
     }
 
     /// Moves this clock and all its clones forward by `seconds` (back when negative).

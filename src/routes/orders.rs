@@ -44,7 +44,6 @@ pub(super) async fn place(shop: Arc<Shop>, buyer: Buyer, mut req: Req) -> Outcom
         },
         claim: claim(&req, buyer.uid(), &body)?,
         now: req.at,
-        now_ms: req.at_ms,
     };
     let order = shop.place(placing).await?;
     Ok(no_store(json(

@@ -34,8 +34,6 @@ pub struct Placing {
     pub claim: Option<Claim>,
     /// When it arrived.
     pub now: Timestamp,
-    /// The same in milliseconds, for the order's number.
-    pub now_ms: i64,
 }
 
 impl Shop {
@@ -48,7 +46,7 @@ impl Shop {
         check_text("remark", &placing.basket.remark, 200, "最多 200 个字符")?;
         let address = placing.basket.address.map(Address::checked).transpose()?;
         let new = NewOrder {
-            order_no: OrderNo::new(placing.now_ms, secret::random_u64()),
+            order_no: OrderNo::at_tick(self.next_tick(), secret::random_u64()),
             uid: placing.uid,
             appid: self.settings.appid.clone(),
             openid: placing.openid,

@@ -17,6 +17,7 @@ pub mod staff;
 pub mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 pub use error::ShopError;
@@ -62,6 +63,7 @@ pub struct Shop {
     clock: Clock,
     settings: Settings,
     limits: limits::Limits,
+    last_tick: AtomicI64,
 }
 
 impl Shop {
@@ -84,7 +86,17 @@ impl Shop {
             clock,
             settings,
             limits,
+            last_tick: AtomicI64::new(0),
         })
+    }
+
+    /// A tick for a new order, later than any given before: numbers rise as orders come in.
+    fn next_tick(&self) -> i64 {
+        let now = self.clock.now_ticks();
+        let later = |last: i64| Some(now.max(last.saturating_add(1)));
+        let order = (Ordering::Relaxed, Ordering::Relaxed);
+        let last = self.last_tick.fetch_update(order.0, order.1, later);
+        now.max(last.unwrap_or_else(|last| last).saturating_add(1))
     }
 
     /// Whether the store can write.

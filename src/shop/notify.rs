@@ -5,12 +5,12 @@ use super::{Shop, ShopError};
 use crate::base::{OutTradeNo, Timestamp};
 use crate::model::attempt::{Counted, Mismatch};
 use crate::model::order::Paid;
-use crate::model::{AttemptState, OrderEvent, Payment};
+use crate::model::{Attempt, AttemptState, OrderEvent, Payment};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
 use crate::store::{StoreError, Tx, attempts, goods};
 
-use crate::wechat::{NotifyRefusal, Opened, PaidNotice, SignatureHeaders, UnverifiedNotice};
+use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders};
 
 /// What became of a notification. Only the first two are acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,36 +64,47 @@ impl Shop {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Heard, ShopError> {
-        let paid = match self.wechat.open_notify(headers, body, now) {
-            Ok(Opened::Paid(paid)) => Ok(paid),
-            Ok(Opened::Unverified(notice)) => self.verify(notice).await?,
-            Ok(Opened::Other { event_type }) => return Ok(other_event(&event_type)),
-            Err(refusal) => Err(refusal),
-        };
-        match paid {
-            Ok(paid) => self.count(paid.payment(now), now).await,
+        match self.wechat.open_notify(headers, body, now) {
+            Ok(Opened::Paid(paid)) => {
+                let payment = paid.payment(now);
+                let attempt = self.attempt(&payment.out_trade_no).await?;
+                self.count(attempt, payment, now).await
+            }
+            Ok(Opened::Unverified(notice)) => {
+                // A v2 notice is verified with the sign type of its own attempt.
+                let attempt = self.attempt(notice.out_trade_no()).await?;
+                let protocol = attempt.as_ref().map(|attempt| attempt.protocol);
+                match self.wechat.verify_notify(notice, protocol) {
+                    Ok(paid) => self.count(attempt, paid.payment(now), now).await,
+                    Err(refusal) => Ok(Heard::Refused(refusal)),
+                }
+            }
+            Ok(Opened::Other { event_type }) => Ok(other_event(&event_type)),
             Err(refusal) => Ok(Heard::Refused(refusal)),
         }
     }
 
-    /// A v2 notice is verified with the sign type of its own attempt.
-    async fn verify(
-        &self,
-        notice: UnverifiedNotice,
-    ) -> Result<Result<PaidNotice, NotifyRefusal>, ShopError> {
-        let Ok(number) = notice.out_trade_no().parse::<OutTradeNo>() else {
-            return Ok(self.wechat.verify_notify(notice, None));
+    /// The attempt of a number that a notice names, which may be anything.
+    async fn attempt(&self, out_trade_no: &str) -> Result<Option<Attempt>, ShopError> {
+        let Ok(number) = out_trade_no.parse::<OutTradeNo>() else {
+            return Ok(None);
         };
         let read = self
             .store
             .read(move |view| attempts::attempt(view, &number).map_err(ShopError::from));
-        let protocol = read.await?.map(|attempt| attempt.protocol);
-        Ok(self.wechat.verify_notify(notice, protocol))
+        read.await
     }
 
-    /// Applies a genuine payment to its attempt and order, once.
-    async fn count(&self, payment: Payment, now: Timestamp) -> Result<Heard, ShopError> {
-        if self.is_counted(&payment).await? {
+    /// Applies a genuine payment to its attempt and order, once. What `known`, the attempt as it
+    /// was just read, says to be on disk already is not written again.
+    async fn count(
+        &self,
+        known: Option<Attempt>,
+        payment: Payment,
+        now: Timestamp,
+    ) -> Result<Heard, ShopError> {
+        let known = known.filter(|attempt| attempt.state == AttemptState::Paid);
+        if known.is_some_and(|attempt| attempt.check(&payment).is_ok()) {
             return Ok(Heard::Applied);
         }
         let key = self.field_key();
@@ -105,20 +116,6 @@ impl Shop {
             Applied::Unknown => Heard::Unknown,
             Applied::Mismatched(why) => Heard::Mismatched(why),
         })
-    }
-
-    /// Whether this very payment is on disk already: then nothing is written again.
-    async fn is_counted(&self, payment: &Payment) -> Result<bool, ShopError> {
-        let Ok(number) = payment.out_trade_no.parse::<OutTradeNo>() else {
-            return Ok(false);
-        };
-        let read = self
-            .store
-            .read(move |view| attempts::attempt(view, &number).map_err(ShopError::from));
-        let Some(attempt) = read.await? else {
-            return Ok(false);
-        };
-        Ok(attempt.state == AttemptState::Paid && attempt.check(payment).is_ok())
     }
 }
 
