@@ -205,3 +205,7 @@ fn log_heard(heard: &Heard) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "notify_tests.rs"]
+mod tests;
