@@ -117,3 +117,6 @@ impl Shop {
         &self.clock
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use super::*;
-use crate::base::cipher::FieldKey;
 use crate::base::xml::Fields;
-use crate::base::{Clock, Fen, OrderNo, Secret, TransactionId, Uid};
+use crate::base::{Fen, OrderNo, Secret, TransactionId, Uid};
 use crate::model::order::NewOrder;
 use crate::model::{Line, Order, OrderStatus, Protocol};
-use crate::shop::Settings;
-use crate::store::tokens::Tokens;
-use crate::store::{PageWanted, Store};
-use crate::web::Client;
-use crate::wechat::{PayConfig, SignType, V2Keys, Version, Wechat, WechatConfig};
+use crate::store::PageWanted;
+use crate::wechat::SignType;
 use std::sync::Arc;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuv";
@@ -24,39 +20,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn shop() -> Arc<Shop> {
-    let settings = Settings {
-        appid: APPID.parse().unwrap(),
-        mchid: Some(MCHID.parse().unwrap()),
-        notify_url: "http://127.0.0.1/wx/pay/notify".into(),
-        token_ttl: Duration::from_secs(7200),
-        token_salt: Secret::from("salt"),
-        pay_within: Duration::from_secs(1800),
-        sweep_interval: Duration::from_secs(60),
-        order_body: "商城订单".into(),
-        login_per_minute_per_ip: 1000,
-        requests_per_minute_per_token: 1000,
-        field_key: FieldKey::new([7; 32]),
-    };
-    let keys = V2Keys {
-        key: Secret::from(KEY),
-        sign_type: SignType::Md5,
-    };
-    let wechat = WechatConfig {
-        appid: settings.appid.clone(),
-        secret: Secret::from("secret"),
-        mini_base: "http://127.0.0.1:1".into(),
-        pay: PayConfig {
-            mchid: settings.mchid.clone(),
-            base: "http://127.0.0.1:1".into(),
-            version: Version::V2,
-            v2: Some(keys),
-            v3: None,
-        },
-    };
-    let store = Store::memory();
-    let tokens = Arc::new(Tokens::new(store.clone(), settings.field_key.clone()));
-    let wechat = Wechat::new(Client::new().unwrap(), wechat);
-    Shop::new(store, tokens, wechat, Clock::system(), settings)
+    crate::shop::tests::shop_of(APPID.parse().unwrap())
 }
 
 fn order(status: OrderStatus) -> Order {

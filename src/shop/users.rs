@@ -111,3 +111,95 @@ impl Encrypted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{AppId, Secret, Timestamp};
+    use crate::shop::tests::shop_of;
+    use crate::store::tokens::{NewSession, Scope, TokenHash};
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    const VECTORS: &str = include_str!("../../tests/golden/wechat/vectors-v2.json");
+
+    fn vector(id: &str) -> Value {
+        let all: Value = serde_json::from_str(VECTORS).unwrap();
+        let found = all["vectors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|v| v["id"] == id);
+        found.cloned().unwrap()
+    }
+
+    /// The official sample, opened in a shop of `appid` by a login that has its session key.
+    async fn opened(appid: &str, change: impl FnOnce(&mut Encrypted)) -> Result<Value, ShopError> {
+        let sample = vector("session-001-official");
+        let text = |name: &str| sample[name].as_str().unwrap().to_owned();
+        let appid: AppId = appid.parse().unwrap();
+        let shop = shop_of(appid.clone());
+        let at = Timestamp::from_unix(0);
+        let hash = TokenHash::of("token");
+        let session = NewSession {
+            user: User::new(Uid::new(1), appid, "o1".parse().unwrap(), at),
+            session_key: Secret::new(text("session_key")),
+            scope: Scope::User,
+            issued_at: at,
+            expires_at: at.plus(std::time::Duration::from_secs(7200)),
+        };
+        shop.tokens.issue(hash, session).await.unwrap();
+        let session: Arc<Session> = shop.tokens.lookup(hash, at).await.unwrap().unwrap();
+        let mut sealed = Encrypted {
+            encrypted_data: text("encryptedData"),
+            iv: text("iv"),
+            raw_data: None,
+            signature: None,
+        };
+        change(&mut sealed);
+        shop.decrypt(&session, &sealed)
+    }
+
+    const OURS: &str = "wx4f4bc4dec97d474b";
+
+    #[tokio::test]
+    async fn open_data_opens_with_the_key_of_its_login_and_our_watermark_only() {
+        let object = opened(OURS, |_| {}).await.unwrap();
+        assert_eq!(object["watermark"]["appid"], json!(OURS));
+        let failed = |result| matches!(result, Err(ShopError::DecryptFailed));
+        assert!(failed(opened("wx0000000000000001", |_| {}).await));
+        assert!(failed(
+            opened(OURS, |s| s.iv.replace_range(0..1, "s")).await
+        ));
+        assert!(failed(opened(OURS, |s| s.encrypted_data.clear()).await));
+    }
+
+    #[tokio::test]
+    async fn raw_data_must_carry_its_signature_and_the_right_one() {
+        let key = vector("session-001-official")["session_key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let raw = "{\"nickName\":\"Band\"}";
+        let right = crate::base::hash::sha1_hex(format!("{raw}{key}").as_bytes());
+        let with = |raw: Option<&str>, signature: Option<&str>| {
+            let (raw, signature) = (raw.map(str::to_owned), signature.map(str::to_owned));
+            opened(OURS, move |sealed| {
+                sealed.raw_data = raw;
+                sealed.signature = signature;
+            })
+        };
+        assert!(with(Some(raw), Some(&right)).await.is_ok());
+        let wrong = right.replace(&right[..1], "x");
+        for (raw, signature) in [
+            (Some(raw), Some(wrong.as_str())),
+            (Some(raw), None),
+            (None, Some(&right)),
+        ] {
+            assert!(matches!(
+                with(raw, signature).await,
+                Err(ShopError::DecryptFailed)
+            ));
+        }
+    }
+}
