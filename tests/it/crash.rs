@@ -15,6 +15,7 @@ use zhanggui::store::Phase;
 use crate::http::Client;
 use crate::notify::{self, Notify, acknowledges};
 use crate::people::{Buyer, login_on};
+use crate::wait::say;
 use crate::world::World;
 use zhanggui::base::xml::Fields;
 
@@ -64,7 +65,7 @@ fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
             *fell.entry(phase).or_default() += count;
         }
     }
-    println!("kills by phase: {}", told(&fell));
+    say(&format!("kills by phase: {}", told(&fell)));
     // The starts are killed without any load, so they do not count.
     let open = char::from(Phase::Open.byte());
     let loaded: usize = fell
@@ -125,12 +126,12 @@ fn kills_of_one_world(before: usize) -> BTreeMap<char, usize> {
         let goods = world.merchant().sells(&format!("round {kill}"), 100, STOCK);
         let round = killed(&mut world, aim, goods, &phase_file);
         let acknowledged: usize = round.known.iter().map(|(_, known)| known.count()).sum();
-        println!(
+        say(&format!(
             "kill {:2} {aim:?}: fell in {}, {} in flight, {acknowledged} acknowledged",
             before + kill + 1,
             name(round.phase),
             round.in_flight,
-        );
+        ));
         world.serve();
         repeat_the_unknown(&world, &round, goods);
         check(&world, &round, goods);

@@ -1,5 +1,6 @@
-//! Waiting for a condition, with a limit: no test sleeps for luck.
+//! Waiting for a condition, with a limit: no test sleeps for luck. And telling how it went.
 
+use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,4 +18,9 @@ pub(crate) fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> boo
         assert!(from.elapsed() < limit, "not within {limit:?}: {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Tells the log of the run, past the capture of a test that passes.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
