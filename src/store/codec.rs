@@ -4,6 +4,7 @@
 //! No value exceeds [`VALUE_MAX`]: a longer record is laid down in pieces under keys of their own.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use bincode::Options;
 use serde::Serialize;
@@ -25,8 +26,9 @@ const HEAD: u8 = 2;
 /// A further part: this byte, the check of the whole record, the part, the check.
 const PIECE: u8 = 3;
 
-/// How often a long record is read again when a commit falls between its pieces.
-const TRIES: usize = 8;
+/// How often a long record is read again when a commit falls between its pieces: keys are written
+/// one by one, so the writer may have been put aside between two. The pauses double from 1 ms.
+const TRIES: u32 = 8;
 
 /// What is kept under one kind of key: an append-only enum whose variants are its versions.
 pub(super) trait Record: Serialize + DeserializeOwned {
@@ -256,7 +258,8 @@ fn gather(read: &impl Read, key: &[u8], head: &[u8]) -> Result<Option<Vec<u8>>, 
 
 /// Reads a long record again whose pieces did not fit together: a commit may have come between.
 fn gather_again<R: Record>(read: &impl Read, key: &[u8]) -> Result<R, StoreError> {
-    for _ in 0..TRIES {
+    for tried in 0..TRIES {
+        std::thread::sleep(Duration::from_millis(1 << tried));
         let value = read.get(key)?.unwrap_or_default();
         let body = match open(key, &value) {
             Some((WHOLE, body)) => Some(body.to_vec()),
