@@ -3,7 +3,8 @@
 use super::codec::{self, collect};
 use super::due::WorkKind;
 use super::orders::Indexed;
-use super::records::{AttemptRecord, OrderRecord, PaidByRecord, UidRecord, UserRecord};
+use super::records::{AttemptRecord, OrderRecord, OwnerRecord, PaidByRecord};
+use super::records::{UidRecord, UserRecord};
 use super::{KeyRange, Read, StoreError, View, attempts, goods, keys};
 use crate::base::OrderNo;
 
@@ -42,8 +43,8 @@ pub(super) fn each(
         for (key, value) in &found {
             visit(key, value)?;
         }
-        match found.last() {
-            Some((last, _)) => range.from = [last, &[0][..]].concat(),
+        match found.into_iter().next_back() {
+            Some((last, _)) => range = range.behind(last),
             None => return Ok(()),
         }
     }
@@ -55,7 +56,7 @@ fn orders(read: &impl Read, faults: &mut Vec<String>) -> Result<(), StoreError> 
         &KeyRange::prefix(&[keys::ORDER]),
         &mut |key, value| {
             let OrderRecord::V1(order) = codec::decode(read, key, value)?;
-            if keys::order(&order.order_no) != key {
+            if keys::order(order.uid, &order.order_no) != key {
                 faults.push(format!("{} holds another order", key.escape_ascii()));
             }
             for (index, kept) in Indexed::from(&order).keys() {
@@ -73,7 +74,7 @@ fn orders(read: &impl Read, faults: &mut Vec<String>) -> Result<(), StoreError> 
 fn order_indexes(read: &impl Read, faults: &mut Vec<String>) -> Result<(), StoreError> {
     let expiries = keys::due_work(WorkKind::Expire.byte());
     let indexes = [
-        (vec![keys::USER_ORDER], 9),
+        (vec![keys::ORDER_OWNER], 1),
         (vec![keys::STATUS_ORDER], 2),
         (expiries, 10),
     ];
@@ -95,7 +96,10 @@ fn indexes_an_order(read: &impl Read, index: &[u8], number_at: usize) -> Result<
     let Some(order_no) = number.and_then(|n| n.parse::<OrderNo>().ok()) else {
         return Ok(false);
     };
-    let Some(OrderRecord::V1(order)) = codec::get(read, &keys::order(&order_no))? else {
+    let Some(OwnerRecord::V1(uid)) = codec::get(read, &keys::order_owner(&order_no))? else {
+        return Ok(false);
+    };
+    let Some(OrderRecord::V1(order)) = codec::get(read, &keys::order(uid, &order_no))? else {
         return Ok(false);
     };
     let keys = Indexed::from(&order).keys();

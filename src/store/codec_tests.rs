@@ -4,7 +4,7 @@ use data_encoding::HEXLOWER;
 
 use super::*;
 use crate::base::{Secret, Timestamp};
-use crate::model::{Entry, OrderStatus};
+use crate::model::Entry;
 use crate::store::records::*;
 use crate::store::samples::{self, at, field_key};
 use crate::store::sealed::{Place, Sealed};
@@ -52,8 +52,8 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
         ("goods_v1", value(KEY, &GoodsRecord::V1(samples::goods(1)))),
         ("order_v1", value(KEY, &order())),
         (
-            "user_order_v1",
-            value(KEY, &UserOrderRecord::V1(OrderStatus::Shipped)),
+            "owner_v1",
+            value(KEY, &OwnerRecord::V1(crate::base::Uid::new(7))),
         ),
         (
             "entry_v1",
@@ -127,7 +127,7 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<NumberRecord>("number_v1", view);
         again::<GoodsRecord>("goods_v1", view);
         again::<OrderRecord>("order_v1", view);
-        again::<UserOrderRecord>("user_order_v1", view);
+        again::<OwnerRecord>("owner_v1", view);
         again::<EntryRecord>("entry_v1", view);
         again::<AttemptRecord>("attempt_v1", view);
         again::<AttemptRecord>("attempt_paid_v1", view);

@@ -5,9 +5,9 @@
 //! |---|---|---|
 //! | `c` | counter | the last number given out |
 //! | `g` `k` | goods_id | goods; pieces in stock |
-//! | `o` | order_no | order |
-//! | `u` | uid, order_no | index: orders of a user, with their status |
-//! | `s` | status, order_no | index: orders of a status |
+//! | `u` | uid, order_no | order |
+//! | `o` | order_no | index: the order's uid |
+//! | `s` | status, order_no | index: orders of a status, with their uid |
 //! | `l` | order_no, 0, number | timeline entry |
 //! | `a` | order_no, 0, attempt | payment attempt |
 //! | `t` | transaction_id | index: the attempt it paid |
@@ -31,8 +31,8 @@ use crate::model::OrderStatus;
 pub(super) const COUNTER: u8 = b'c';
 pub(super) const GOODS: u8 = b'g';
 pub(super) const STOCK: u8 = b'k';
-pub(super) const ORDER: u8 = b'o';
-pub(super) const USER_ORDER: u8 = b'u';
+pub(super) const ORDER: u8 = b'u';
+pub(super) const ORDER_OWNER: u8 = b'o';
 pub(super) const STATUS_ORDER: u8 = b's';
 pub(super) const ENTRY: u8 = b'l';
 pub(super) const ATTEMPT: u8 = b'a';
@@ -92,17 +92,18 @@ pub(super) fn stock(id: GoodsId) -> Vec<u8> {
     key(STOCK, &[&id.get().to_be_bytes()])
 }
 
-pub(super) fn order(order_no: &OrderNo) -> Vec<u8> {
-    key(ORDER, &[order_no.as_str().as_bytes()])
+/// Starts the keys of all orders of a user.
+pub(super) fn orders(uid: Uid) -> Vec<u8> {
+    key(ORDER, &[&uid.get().to_be_bytes()])
 }
 
-pub(super) fn user_orders(uid: Uid) -> Vec<u8> {
-    key(USER_ORDER, &[&uid.get().to_be_bytes()])
-}
-
-pub(super) fn user_order(uid: Uid, order_no: &OrderNo) -> Vec<u8> {
+pub(super) fn order(uid: Uid, order_no: &OrderNo) -> Vec<u8> {
     let uid = uid.get().to_be_bytes();
-    key(USER_ORDER, &[&uid, order_no.as_str().as_bytes()])
+    key(ORDER, &[&uid, order_no.as_str().as_bytes()])
+}
+
+pub(super) fn order_owner(order_no: &OrderNo) -> Vec<u8> {
+    key(ORDER_OWNER, &[order_no.as_str().as_bytes()])
 }
 
 pub(super) fn status_orders(status: OrderStatus) -> Vec<u8> {

@@ -1,14 +1,14 @@
 //! Lists of orders, newest first: which index serves a question, and how its pages follow.
 //!
-//! A page of 20 is one scan of an index and 20 gets.
+//! A page of one user's orders is one scan of the orders themselves; a page of 20 of all users'
+//! is one scan of an index and 20 gets.
 
 use std::ops::ControlFlow;
 
 use super::answers::order_cursor;
-use super::codec;
-use super::records::UserOrderRecord;
+use super::records::{OrderRecord, OrderV1, OwnerRecord};
 use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError};
-use super::{attempts, keys, orders, users};
+use super::{attempts, codec, keys, orders, users};
 use crate::base::cipher::FieldKey;
 use crate::base::{OrderNo, OutTradeNo, Timestamp, TransactionId, Uid};
 use crate::model::{Order, OrderStatus};
@@ -38,9 +38,9 @@ impl OrderQuery {
         }
     }
 
-    fn admits(&self, order: &Order) -> bool {
-        self.uid.is_none_or(|uid| order.uid == uid)
-            && self.status.is_none_or(|status| order.status == status)
+    fn admits(&self, uid: Uid, status: OrderStatus) -> bool {
+        self.uid.is_none_or(|wanted| uid == wanted)
+            && self.status.is_none_or(|wanted| status == wanted)
     }
 }
 
@@ -55,22 +55,106 @@ pub fn list(
     wanted: &PageWanted,
 ) -> Result<Page<Order>, Failure> {
     let bounds = Bounds::of(query, wanted.order_no()?);
-    let more = wanted.limit.saturating_add(1);
-    let mut found = match source(read, field_key, query)? {
-        Source::One(order_no) => vec![order_no],
-        Source::Indexes(indexes) => merged(read, &indexes, &bounds, (query.status, more))?,
+    let asked = Asked {
+        field_key,
+        query,
+        bounds,
+        limit: wanted.limit,
     };
-    found.retain(|order_no| bounds.hold(order_no));
-    found.truncate(more);
-    let page = Page::of(found, wanted.limit, order_cursor);
-    let mut items = Vec::with_capacity(page.items.len());
-    for order_no in &page.items {
-        // The status may have changed since the index was read: then the order is left out.
-        let order = orders::order(read, field_key, order_no)?;
-        items.extend(order.filter(|order| query.admits(order)));
+    Ok(match source(read, field_key, query)? {
+        Source::One(order_no) => asked.one(read, &order_no)?,
+        Source::Users(uids) => asked.of_users(read, &uids)?,
+        Source::Index(prefix) => asked.indexed(read, &prefix)?,
+    })
+}
+
+/// What one page is made of.
+struct Asked<'a> {
+    field_key: &'a FieldKey,
+    query: &'a OrderQuery,
+    bounds: Bounds,
+    limit: usize,
+}
+
+impl Asked<'_> {
+    fn admits(&self, order: &Order) -> bool {
+        self.query.admits(order.uid, order.status)
     }
-    let next_cursor = page.next_cursor;
-    Ok(Page { items, next_cursor })
+
+    fn one(&self, read: &impl Read, order_no: &OrderNo) -> Result<Page<Order>, StoreError> {
+        let order = match self.bounds.hold(order_no) {
+            true => orders::order(read, self.field_key, order_no)?,
+            false => None,
+        };
+        Ok(Page {
+            items: order.into_iter().filter(|o| self.admits(o)).collect(),
+            next_cursor: None,
+        })
+    }
+
+    /// The orders of these users, who lie apart.
+    fn of_users(&self, read: &impl Read, uids: &[Uid]) -> Result<Page<Order>, StoreError> {
+        let mut found = vec![];
+        for uid in uids {
+            found.append(&mut self.of_user(read, *uid)?);
+        }
+        if uids.len() > 1 {
+            found.sort_unstable_by(|a, b| b.order_no.cmp(&a.order_no));
+        }
+        let cursor = |order: &OrderV1| order_cursor(&order.order_no);
+        let page = Page::of(found, self.limit, cursor);
+        let open = |order| orders::opened(read, self.field_key, OrderRecord::V1(order));
+        let items = page.items.into_iter().map(open);
+        Ok(Page {
+            items: items.collect::<Result<_, _>>()?,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// The newest orders of a user, one more than the page holds.
+    fn of_user(&self, read: &impl Read, uid: Uid) -> Result<Vec<OrderV1>, StoreError> {
+        let mut found = vec![];
+        let range = self.bounds.within(&keys::orders(uid));
+        codec::visit(read, range, &mut |_, OrderRecord::V1(order)| {
+            if self.query.admits(order.uid, order.status) {
+                found.push(order);
+            }
+            self.until_full(found.len())
+        })?;
+        Ok(found)
+    }
+
+    /// The orders that an index whose keys begin with `prefix` names.
+    fn indexed(&self, read: &impl Read, prefix: &[u8]) -> Result<Page<Order>, StoreError> {
+        let (mut named, mut failed) = (vec![], None);
+        let range = self.bounds.within(prefix);
+        codec::visit(read, range, &mut |key, OwnerRecord::V1(uid)| {
+            let number = std::str::from_utf8(&key[prefix.len()..]).ok();
+            let Some(order_no) = number.and_then(|text| text.parse::<OrderNo>().ok()) else {
+                failed = Some(codec::damaged::<OwnerRecord>(read, key));
+                return ControlFlow::Break(());
+            };
+            named.push((order_no, uid));
+            self.until_full(named.len())
+        })?;
+        failed.map_or(Ok(()), Err)?;
+        let page = Page::of(named, self.limit, |(order_no, _)| order_cursor(order_no));
+        let mut items = Vec::with_capacity(page.items.len());
+        for (order_no, uid) in &page.items {
+            // The status may have changed since the index was read: then the order is left out.
+            let order = orders::of_user(read, self.field_key, *uid, order_no)?;
+            items.extend(order.filter(|order| self.admits(order)));
+        }
+        let next_cursor = page.next_cursor;
+        Ok(Page { items, next_cursor })
+    }
+
+    fn until_full(&self, found: usize) -> ControlFlow<()> {
+        match found > self.limit {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// The smallest and the first too large end of the keys wanted, behind an index's prefix.
@@ -115,12 +199,14 @@ fn first_number(at: Timestamp) -> String {
     first.as_str()[..14].to_owned()
 }
 
-/// Where the numbers of the orders wanted are found.
+/// Where the orders wanted are found.
 enum Source {
     /// Only this one can be meant.
     One(OrderNo),
-    /// Behind these prefixes, whose keys end in an order_no.
-    Indexes(Vec<Vec<u8>>),
+    /// Among the orders of these users.
+    Users(Vec<Uid>),
+    /// Behind this prefix of an index.
+    Index(Vec<u8>),
 }
 
 fn source(
@@ -131,16 +217,16 @@ fn source(
     if let Some(q) = &query.q {
         return searched(read, field_key, q.trim());
     }
-    Ok(Source::Indexes(vec![match (query.uid, query.status) {
-        (Some(uid), _) => keys::user_orders(uid),
-        (None, Some(status)) => keys::status_orders(status),
-        (None, None) => vec![keys::ORDER],
-    }]))
+    Ok(match (query.uid, query.status) {
+        (Some(uid), _) => Source::Users(vec![uid]),
+        (None, Some(status)) => Source::Index(keys::status_orders(status)),
+        (None, None) => Source::Index(vec![keys::ORDER_OWNER]),
+    })
 }
 
 fn searched(read: &impl Read, field_key: &FieldKey, q: &str) -> Result<Source, StoreError> {
     if let Ok(number) = q.to_ascii_uppercase().parse::<OutTradeNo>()
-        && read.get(&keys::order(number.order_no()))?.is_some()
+        && read.get(&keys::order_owner(number.order_no()))?.is_some()
     {
         return Ok(Source::One(number.order_no().clone()));
     }
@@ -149,63 +235,5 @@ fn searched(read: &impl Read, field_key: &FieldKey, q: &str) -> Result<Source, S
     {
         return Ok(Source::One(number.order_no().clone()));
     }
-    let uids = users::of_phone(read, field_key, q)?;
-    let indexes = uids.into_iter().map(keys::user_orders);
-    Ok(Source::Indexes(indexes.collect()))
-}
-
-/// The newest numbers behind all of `indexes`, as many as are wanted, each once.
-fn merged(
-    read: &impl Read,
-    indexes: &[Vec<u8>],
-    bounds: &Bounds,
-    wanted: (Option<OrderStatus>, usize),
-) -> Result<Vec<OrderNo>, StoreError> {
-    let mut found = vec![];
-    for prefix in indexes {
-        found.append(&mut numbers(read, prefix, bounds, wanted)?);
-    }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(found)
-}
-
-/// The newest numbers behind one prefix; only a user's index knows the status of each.
-fn numbers(
-    read: &impl Read,
-    prefix: &[u8],
-    bounds: &Bounds,
-    (status, limit): (Option<OrderStatus>, usize),
-) -> Result<Vec<OrderNo>, StoreError> {
-    let (mut found, mut failed) = (vec![], None);
-    let status = status.filter(|_| prefix.first() == Some(&keys::USER_ORDER));
-    read.scan(&bounds.within(prefix), &mut |key, value| {
-        match entry(read, (key, value), prefix.len(), status) {
-            Ok(order_no) => found.extend(order_no),
-            Err(why) => failed = Some(why),
-        }
-        match failed.is_none() && found.len() < limit {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        }
-    })?;
-    failed.map_or(Ok(found), Err)
-}
-
-/// The order_no at the end of an index key, unless the order is in another status.
-fn entry(
-    read: &impl Read,
-    (key, value): (&[u8], &[u8]),
-    prefix_bytes: usize,
-    status: Option<OrderStatus>,
-) -> Result<Option<OrderNo>, StoreError> {
-    if let Some(status) = status {
-        let UserOrderRecord::V1(now) = codec::decode(read, key, value)?;
-        if now != status {
-            return Ok(None);
-        }
-    }
-    let number = std::str::from_utf8(&key[prefix_bytes..]).ok();
-    let number = number.and_then(|text| text.parse().ok());
-    let damaged = || codec::damaged::<UserOrderRecord>(read, key);
-    number.ok_or_else(damaged).map(Some)
+    Ok(Source::Users(users::of_phone(read, field_key, q)?))
 }

@@ -1,17 +1,20 @@
 //! Orders, their indexes and their timelines. What may happen to an order is `model`'s to say.
 //!
-//! A new order of n lines writes 4 keys and n of stock: the order, its place among its user's
-//! orders, its place among the orders of its status, and its expiry among the due work.
+//! An order lies among its user's orders, so that a list of them is one scan; an index by its
+//! number and one by its status tell the user.
+//!
+//! A new order of n lines writes 4 keys and n of stock: the order, its two indexes, and its expiry
+//! among the due work. A paid one writes 4: the order, its status left and entered, its expiry.
 
 use std::ops::ControlFlow;
 
-use super::codec::{self, collect, damaged};
+use super::codec::{self, damaged};
 use super::due::{self, Work};
 use super::keys;
-use super::records::{EntryRecord, OrderRecord, OrderV1, UserOrderRecord};
+use super::records::{EntryRecord, OrderRecord, OrderV1, OwnerRecord};
 use super::{Failure, KeyRange, Read, StoreError, Tx};
 use crate::base::cipher::FieldKey;
-use crate::base::{OrderNo, Uid};
+use crate::base::{OrderNo, Timestamp, Uid};
 use crate::model::{Entry, Order, OrderStatus, Refusal};
 
 pub use super::order_list::{OrderQuery, list};
@@ -25,7 +28,7 @@ pub enum Owner {
     Any,
 }
 
-/// The order of this number.
+/// The order of this number, whoever's it is: two gets.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -34,14 +37,34 @@ pub fn order(
     field_key: &FieldKey,
     order_no: &OrderNo,
 ) -> Result<Option<Order>, StoreError> {
-    let key = keys::order(order_no);
-    let Some(record) = codec::get::<OrderRecord>(read, &key)? else {
-        return Ok(None);
-    };
+    match codec::get(read, &keys::order_owner(order_no))? {
+        Some(OwnerRecord::V1(uid)) => of_user(read, field_key, uid, order_no),
+        None => Ok(None),
+    }
+}
+
+/// The order of this number if it is the user's: one get.
+pub(super) fn of_user(
+    read: &impl Read,
+    field_key: &FieldKey,
+    uid: Uid,
+    order_no: &OrderNo,
+) -> Result<Option<Order>, StoreError> {
+    let record = codec::get::<OrderRecord>(read, &keys::order(uid, order_no))?;
+    let order = record.map(|record| opened(read, field_key, record));
+    order.transpose()
+}
+
+/// The order that `record` keeps, its address opened.
+pub(super) fn opened(
+    read: &impl Read,
+    field_key: &FieldKey,
+    record: OrderRecord,
+) -> Result<Order, StoreError> {
+    let OrderRecord::V1(order) = &record;
+    let key = keys::order(order.uid, &order.order_no);
     let order = record.open(field_key);
-    order
-        .map(Some)
-        .map_err(|_| damaged::<OrderRecord>(read, &key))
+    order.map_err(|_| damaged::<OrderRecord>(read, &key))
 }
 
 /// The order of this number, which must be there and be the owner's.
@@ -54,28 +77,26 @@ pub fn require_order(
     order_no: &OrderNo,
     owner: Owner,
 ) -> Result<Order, Failure> {
-    let order = order(read, field_key, order_no)?.filter(|order| match owner {
-        Owner::Of(uid) => order.uid == uid,
-        Owner::Any => true,
-    });
+    let order = match owner {
+        Owner::Of(uid) => of_user(read, field_key, uid, order_no)?,
+        Owner::Any => order(read, field_key, order_no)?,
+    };
     order.ok_or(Failure::Refused(Refusal::OrderNotFound))
 }
 
 /// Keeps a new order with its indexes and its expiry. Stock is taken by `goods::take_stock`.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn insert(tx: &mut Tx<'_>, field_key: &FieldKey, order: &Order) -> Result<(), StoreError> {
+pub fn insert(tx: &mut Tx<'_>, field_key: &FieldKey, order: &Order) {
     for (key, value) in Indexed::from(order).keys() {
         tx.put(key, value);
     }
     let record = OrderRecord::seal(order, field_key);
-    codec::put(tx, keys::order(&order.order_no), &record)
+    codec::put_new(tx, keys::order(order.uid, &order.order_no), &record);
 }
 
 /// Keeps `after` in place of `before`, which was read in this transaction, and moves its indexes.
 ///
-/// The expiry stands as long as the order is pending and no close is wanted.
+/// Only indexes that change are written. The expiry stands as long as the order is pending and no
+/// close is wanted.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -92,19 +113,19 @@ pub fn update(
         before.order_no == after.order_no && before.uid == after.uid,
         "an order keeps its number and its user"
     );
-    let (old, new) = (Indexed::from(before).keys(), Indexed::from(after).keys());
-    for (key, _) in &old {
-        if !new.iter().any(|(kept, _)| kept == key) {
-            tx.delete(key.clone());
-        }
+    let (old, new) = (Indexed::from(before), Indexed::from(after));
+    if old.status != new.status {
+        tx.delete(old.status_key());
+        let (key, value) = new.owned(new.status_key());
+        tx.put(key, value);
     }
-    for entry in new {
-        if !old.contains(&entry) {
-            tx.put(entry.0, entry.1);
-        }
+    if old.expiry != new.expiry {
+        old.expiry_key().into_iter().for_each(|key| tx.delete(key));
+        let expiry = new.expiry_key().into_iter();
+        expiry.for_each(|key| tx.put(key, vec![]));
     }
     let record = OrderRecord::seal(after, field_key);
-    codec::put(tx, keys::order(&after.order_no), &record)
+    codec::put(tx, keys::order(after.uid, &after.order_no), &record)
 }
 
 /// What of an order decides its indexes.
@@ -112,7 +133,7 @@ pub(super) struct Indexed<'o> {
     order_no: &'o OrderNo,
     uid: Uid,
     status: OrderStatus,
-    expiry: Option<crate::base::Timestamp>,
+    expiry: Option<Timestamp>,
 }
 
 impl<'o> From<&'o Order> for Indexed<'o> {
@@ -142,15 +163,25 @@ impl<'o> From<&'o OrderV1> for Indexed<'o> {
 impl Indexed<'_> {
     /// The index keys of the order and what they hold.
     pub(super) fn keys(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let of_user = keys::user_order(self.uid, self.order_no);
-        let status = codec::value(&of_user, &UserOrderRecord::V1(self.status));
-        let of_status = keys::status_order(self.status, self.order_no);
-        let mut all = vec![(of_user, status), (of_status, vec![])];
-        if let Some(at) = self.expiry {
-            let expire = Work::Expire(self.order_no.clone());
-            all.push((due::key(at, &expire), vec![]));
-        }
+        let owner = self.owned(keys::order_owner(self.order_no));
+        let mut all = vec![owner, self.owned(self.status_key())];
+        all.extend(self.expiry_key().map(|key| (key, vec![])));
         all
+    }
+
+    /// An index key that names the user.
+    fn owned(&self, key: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+        let value = codec::value(&key, &OwnerRecord::V1(self.uid));
+        (key, value)
+    }
+
+    fn status_key(&self) -> Vec<u8> {
+        keys::status_order(self.status, self.order_no)
+    }
+
+    fn expiry_key(&self) -> Option<Vec<u8>> {
+        let at = self.expiry?;
+        Some(due::key(at, &Work::Expire(self.order_no.clone())))
     }
 }
 
@@ -176,10 +207,10 @@ pub fn note(tx: &mut Tx<'_>, order_no: &OrderNo, entry: Entry) -> Result<(), Sto
 pub fn timeline(read: &impl Read, order: &Order) -> Result<Vec<Entry>, StoreError> {
     let mut entries = vec![Entry::new(order.created_at, "order.created", "买家下单")];
     let range = KeyRange::prefix(&keys::entries(&order.order_no));
-    for (key, value) in collect(read, &range, usize::MAX)? {
-        let EntryRecord::V1(entry) = codec::decode(read, &key, &value)?;
+    codec::visit(read, range, &mut |_, EntryRecord::V1(entry)| {
         entries.push(entry);
-    }
+        ControlFlow::Continue(())
+    })?;
     Ok(entries)
 }
 

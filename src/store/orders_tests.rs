@@ -1,11 +1,20 @@
+use std::cell::Cell;
+
 use super::*;
 use crate::model::User;
+use crate::store::codec::collect;
 use crate::store::histories::{all, faults, first, page, pay, transaction};
+use crate::store::read::Visit;
 use crate::store::samples::{self, at, field_key, order_no, write};
-use crate::store::{PageWanted, Store, goods, users};
+use crate::store::tx::Overlay;
+use crate::store::{PageWanted, Store, View, goods, users};
 
 async fn keep(store: &Store, order: Order) {
-    write(store, move |tx| Ok(insert(tx, &field_key(), &order)?)).await;
+    write(store, move |tx| {
+        insert(tx, &field_key(), &order);
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -35,7 +44,8 @@ async fn a_new_order_of_two_lines_writes_six_keys_and_no_phone_in_the_clear() {
         goods::set_stock(tx, samples::goods(1).id, 9)?;
         goods::set_stock(tx, samples::goods(2).id, 9)?;
         goods::take_stock(tx, &order.lines)?;
-        Ok(insert(tx, &field_key(), &order)?)
+        insert(tx, &field_key(), &order);
+        Ok(())
     })
     .await;
     let everything = KeyRange {
@@ -53,6 +63,114 @@ async fn a_new_order_of_two_lines_writes_six_keys_and_no_phone_in_the_clear() {
             "{}",
             key.escape_ascii()
         );
+    }
+}
+
+#[tokio::test]
+async fn a_payment_writes_the_order_and_only_the_indexes_that_change() {
+    let store = Store::memory();
+    let order = samples::order(7, 0, 1);
+    keep(&store, order.clone()).await;
+    let changed = |before: Order, after: Order| {
+        let changed = store.read(move |view| -> Result<_, StoreError> {
+            let group = Overlay::default();
+            let mut tx = Tx::new(view, &group);
+            update(&mut tx, &field_key(), &before, &after)?;
+            Ok(tx.finish()?.drain().map(|(key, _)| key).collect::<Vec<_>>())
+        });
+        async { changed.await.unwrap() }
+    };
+    let record = keys::order(order.uid, &order.order_no);
+    let paid = Order {
+        status: OrderStatus::Paid,
+        ..order.clone()
+    };
+    let expiry = due::key(order.expires_at, &Work::Expire(order.order_no.clone()));
+    let want = vec![
+        expiry,
+        keys::status_order(OrderStatus::Paid, &order.order_no),
+        keys::status_order(OrderStatus::Pending, &order.order_no),
+        record.clone(),
+    ];
+    assert_eq!(changed(order.clone(), paid).await, want);
+    let noted = Order {
+        merchant_note: "老客".to_owned(),
+        ..order.clone()
+    };
+    assert_eq!(changed(order, noted).await, vec![record]);
+}
+
+/// Counts what is asked of the store.
+struct Counted<'v> {
+    view: &'v View<'v>,
+    gets: Cell<u32>,
+    scans: Cell<u32>,
+}
+
+impl Read for Counted<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.gets.set(self.gets.get() + 1);
+        self.view.get(key)
+    }
+
+    fn scan(&self, range: &KeyRange, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.scans.set(self.scans.get() + 1);
+        self.view.scan(range, visit)
+    }
+
+    fn corrupt(&self, what: &str) -> StoreError {
+        self.view.corrupt(what)
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_a_user_is_one_scan_and_an_order_of_a_known_user_one_get() {
+    let store = Store::memory();
+    for n in 0..30 {
+        keep(&store, samples::order(7, n, 1)).await;
+    }
+    let read = store.read(|view| -> Result<(), Failure> {
+        let (gets, scans) = (Cell::new(0), Cell::new(0));
+        let counted = Counted { view, gets, scans };
+        let cost = || (counted.gets.take(), counted.scans.take());
+        let query = OrderQuery::of_user(Uid::new(7), Some(OrderStatus::Pending));
+        let page = list(&counted, &field_key(), &query, &first(20))?;
+        assert_eq!((page.items.len(), cost()), (20, (0, 1)));
+        let number = order_no(3, 1);
+        for (owner, gets) in [(Owner::Of(Uid::new(7)), 1), (Owner::Any, 2)] {
+            require_order(&counted, &field_key(), &number, owner)?;
+            assert_eq!(cost(), (gets, 0), "{owner:?}");
+        }
+        Ok(())
+    });
+    read.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_list_holds_long_orders_whole_in_their_turn() {
+    let store = Store::memory();
+    let mut mine = vec![];
+    for n in 0..9 {
+        mine.insert(
+            0,
+            match n % 3 {
+                0 => samples::long_order(7, n),
+                _ => samples::order(7, n, 1),
+            },
+        );
+    }
+    for order in &mine {
+        keep(&store, order.clone()).await;
+    }
+    let paid = mine[2].clone();
+    write(&store, move |tx| pay(tx, 1, &paid.order_no)).await;
+    mine.remove(2);
+    let query = OrderQuery::of_user(Uid::new(7), Some(OrderStatus::Pending));
+    for limit in [1, 3, 8] {
+        let page = page(&store, &query, first(limit)).await.unwrap();
+        assert_eq!(page.items, mine[..limit]);
+        let numbers: Vec<_> = mine.iter().map(|order| order.order_no.clone()).collect();
+        assert_eq!(all(&store, &query, limit).await, numbers);
     }
 }
 
@@ -109,7 +227,7 @@ async fn searched() -> Store {
             users::update(tx, &field_key(), &before, &after)?;
         }
         for (uid, seconds) in [(1, 0), (2, 10), (1, 20), (3, 30)] {
-            insert(tx, &field_key(), &samples::order(uid, seconds, 1))?;
+            insert(tx, &field_key(), &samples::order(uid, seconds, 1));
         }
         pay(tx, 7, &order_no(10, 1))
     })

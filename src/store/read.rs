@@ -57,6 +57,15 @@ impl KeyRange {
         }
     }
 
+    /// What is left to visit when `key` was the last one visited.
+    pub(super) fn behind(mut self, key: Vec<u8>) -> Self {
+        match self.direction {
+            Direction::Ascending => self.from = [&key[..], &[0]].concat(),
+            Direction::Descending => self.to = key,
+        }
+        self
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.from >= self.to
     }

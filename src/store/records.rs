@@ -26,7 +26,7 @@ records! {
     NumberRecord "number" false
     GoodsRecord "goods" true
     OrderRecord "order" true
-    UserOrderRecord "order of a user" false
+    OwnerRecord "owner of an order" false
     EntryRecord "timeline entry" true
     AttemptRecord "payment attempt" true
     PaidByRecord "transaction" false
@@ -55,10 +55,10 @@ pub(super) enum OrderRecord {
     V1(OrderV1),
 }
 
-/// The status of the order that the key names, so that a filtered list reads no other order.
+/// Whose order the key names, and so where it is kept.
 #[derive(Serialize, Deserialize)]
-pub(super) enum UserOrderRecord {
-    V1(OrderStatus),
+pub(super) enum OwnerRecord {
+    V1(Uid),
 }
 
 #[derive(Serialize, Deserialize)]
