@@ -49,6 +49,7 @@ mod segment;
 mod sim_disk;
 #[cfg(test)]
 mod test_home;
+mod token_lists;
 mod token_map;
 mod tx;
 mod watchdog;
