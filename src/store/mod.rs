@@ -18,6 +18,9 @@ mod frame;
 #[cfg(test)]
 mod frame_tests;
 mod front;
+mod gather;
+#[cfg(test)]
+mod gather_tests;
 mod health;
 #[cfg(test)]
 mod histories;

@@ -120,3 +120,78 @@ impl UserTokensV1 {
         gone
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::samples::at;
+
+    fn hash(n: i64) -> TokenHash {
+        TokenHash::of(&format!("token {n}"))
+    }
+
+    fn list(expiries: &[i64]) -> UserTokensV1 {
+        let tokens = expiries.iter().map(|n| (hash(*n), at(*n)));
+        UserTokensV1 {
+            sweep_at: Some(at(10)),
+            tokens: tokens.collect(),
+        }
+    }
+
+    #[test]
+    fn a_new_token_displaces_the_expired_and_the_oldest_and_never_itself() {
+        let full: Vec<i64> = (11..31).collect();
+        let cases = [
+            (list(&[]), 50, 5, vec![]),
+            (list(&[10, 20, 15]), 50, 15, vec![10, 15]),
+            (list(&full), 50, 5, vec![11]),
+            (list(&full), 50, 12, vec![11, 12]),
+            (list(&full), 20, 5, vec![]),
+            (list(&full), 20, 20, (11..20).collect()),
+        ];
+        for (mut list, new, now, want) in cases {
+            let gone = list.add((hash(new), at(new)), at(now));
+            let want: Vec<_> = want.into_iter().map(hash).collect();
+            assert_eq!(gone, want, "{new} at {now}");
+            assert_eq!(list.tokens.last(), Some(&(hash(new), at(new))));
+            assert!(list.tokens.len() <= TOKENS_MAX);
+        }
+    }
+
+    #[test]
+    fn a_sweep_stays_due_until_no_expired_token_is_left() {
+        let mut list = list(&[1, 30, 2, 20, 3]);
+        assert_eq!(list.sweep(at(10), 2), [hash(1), hash(2)]);
+        assert_eq!(list.sweep_at, Some(at(10)));
+        assert_eq!(list.sweep(at(10), 2), [hash(3)]);
+        assert_eq!(list.sweep_at, Some(at(30)));
+        assert_eq!(list.sweep(at(30), 2), [hash(30), hash(20)]);
+        assert_eq!(list.sweep_at, None);
+    }
+
+    #[test]
+    fn lists_are_let_go_by_last_use_but_not_before_sled_shows_them() {
+        let store = Store::memory();
+        let before = store.cache_applied();
+        let ticket = store.cache_write(vec![]).ok();
+        let mut lists = Lists::default();
+        let most = u64::try_from(HELD_MAX).expect("a small number");
+        for uid in 0..most + 2 {
+            lists.keep(Uid::new(uid), ticket, list(&[]));
+        }
+        let first = lists.take(Uid::new(0)).unwrap_or_default();
+        lists.keep(Uid::new(0), ticket, first);
+        let seen = lists.seen();
+        lists.settle(before);
+        assert_eq!(lists.held.len(), HELD_MAX + 2);
+        lists.settle(store.cache_applied());
+        assert!(lists.turns.len() <= HELD_MAX);
+        assert!(lists.holds(Uid::new(0)));
+        assert!(!lists.holds(Uid::new(1)));
+        lists.hold(Uid::new(1), list(&[]), seen);
+        assert!(!lists.holds(Uid::new(1)), "it may have changed since");
+        lists.hold(Uid::new(1), list(&[]), lists.seen());
+        assert!(lists.holds(Uid::new(1)));
+    }
+}
