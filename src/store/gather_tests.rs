@@ -52,7 +52,7 @@ async fn step(store: &Store, number: u64, model: &mut Model) -> Option<CacheTick
                 Ok(())
             }));
             // It is with the writer once it has been polled.
-            poll_fn(|cx| Poll::Ready(drop(write.as_mut().poll(cx)))).await;
+            let _ = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
             None
         }
     }

@@ -2,7 +2,7 @@
 //! applies it, answers.
 //!
 //! While one group waits for the disk the next gathers, so groups grow with the load by themselves.
-//! Nobody waits for cache changes, so these gather for some milliseconds when there is nothing else.
+//! Nobody waits for cache changes: they gather for some milliseconds when there is nothing else.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
