@@ -1,14 +1,18 @@
 //! The symmetric ciphers of WeChat's protocols, and the sealing of fields at rest.
 
+use std::fmt;
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{
     AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext,
     PaddedBlockDecryptingKey, UnboundCipherKey,
 };
+use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 use zeroize::Zeroize;
 
-use super::{Secret, hash};
+use super::hash;
 
 /// What does not open: wrong key, wrong length, altered text. It never says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,13 +31,23 @@ pub fn gcm_open(
     aad: &[u8],
     sealed: &[u8],
 ) -> Result<Vec<u8>, CannotOpen> {
-    let key = gcm_key(key)?;
+    gcm_open_with(&gcm_key(key)?, nonce, aad, sealed)
+}
+
+fn gcm_open_with(
+    key: &LessSafeKey,
+    nonce: &[u8],
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<Vec<u8>, CannotOpen> {
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| CannotOpen)?;
     let mut text = sealed.to_vec();
     let plain = key
         .open_in_place(nonce, Aad::from(aad), &mut text)
         .map_err(|_| CannotOpen)?;
-    Ok(plain.to_vec())
+    let length = plain.len();
+    text.truncate(length);
+    Ok(text)
 }
 
 /// Seals with AES-256-GCM: the ciphertext followed by its 16-byte tag.
@@ -118,29 +132,50 @@ fn sixteen(iv: &[u8]) -> Result<[u8; 16], CannotOpen> {
 }
 
 /// The key that seals phones, addresses and session keys at rest (`[store] field_key`, 32 bytes).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FieldKey {
-    seal: Secret<[u8; 32]>,
-    nonce: Secret<[u8; 32]>,
-    index: Secret<[u8; 32]>,
+    keys: Arc<FieldKeys>,
     id: [u8; 4],
+}
+
+/// Set up once: that takes longer than sealing a field. They are wiped when they are freed.
+struct FieldKeys {
+    seal: LessSafeKey,
+    nonce: hmac::Key,
+    index: hmac::Key,
+}
+
+impl fmt::Debug for FieldKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
 }
 
 /// The layout of a sealed field: this byte, 4 bytes of key id, 12 of nonce, ciphertext and tag.
 const SEALED_V1: u8 = 1;
+/// What comes before the ciphertext.
+const SEALED_HEAD: usize = 17;
 
 impl FieldKey {
     /// The key made of these 32 bytes.
     pub fn new(mut bytes: [u8; 32]) -> Self {
         let [a, b, c, d, ..] = hash::hmac_sha256(&bytes, b"zhanggui field key id");
-        let key = Self {
-            seal: Secret::new(bytes),
-            nonce: Secret::new(hash::hmac_sha256(&bytes, b"zhanggui field key nonce")),
-            index: Secret::new(hash::hmac_sha256(&bytes, b"zhanggui field key index")),
-            id: [a, b, c, d],
+        let keyed = |name: &[u8]| {
+            let mut key = hash::hmac_sha256(&bytes, name);
+            let ready = hmac::Key::new(hmac::HMAC_SHA256, &key);
+            key.zeroize();
+            ready
         };
+        let keys = Arc::new(FieldKeys {
+            seal: gcm_key(&bytes).expect("AES-256 takes 32 bytes"),
+            nonce: keyed(b"zhanggui field key nonce"),
+            index: keyed(b"zhanggui field key index"),
+        });
         bytes.zeroize();
-        key
+        Self {
+            keys,
+            id: [a, b, c, d],
+        }
     }
 
     /// Four bytes that name this key without telling it; sealed fields carry them.
@@ -154,11 +189,26 @@ impl FieldKey {
     /// writes the same bytes: it tells only that the same place holds the same text.
     pub fn seal(&self, place: &[u8], text: &[u8]) -> Vec<u8> {
         let length = u64::try_from(place.len()).unwrap_or(u64::MAX).to_be_bytes();
-        let tag = hash::hmac_sha256(self.nonce.reveal(), &[&length[..], place, text].concat());
-        let nonce = &tag[..12];
-        let body =
-            gcm_seal(self.seal.reveal(), nonce, place, text).expect("32-byte key, 12-byte nonce");
-        [&[SEALED_V1][..], &self.id, nonce, &body].concat()
+        let mut digest = hmac::Context::with_key(&self.keys.nonce);
+        for part in [&length[..], place, text] {
+            digest.update(part);
+        }
+        let tag = digest.sign();
+        let nonce = &tag.as_ref()[..12];
+        let mut sealed = Vec::with_capacity(SEALED_HEAD + text.len() + AES_256_GCM.tag_len());
+        sealed.push(SEALED_V1);
+        for part in [&self.id[..], nonce, text] {
+            sealed.extend_from_slice(part);
+        }
+        let nonce = Nonce::try_assume_unique_for_key(nonce).expect("12 bytes");
+        let body = &mut sealed[SEALED_HEAD..];
+        let tag = self
+            .keys
+            .seal
+            .seal_in_place_separate_tag(nonce, Aad::from(place), body)
+            .expect("a field is shorter than AES-GCM's limit");
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
     }
 
     /// Opens what [`FieldKey::seal`] made for the same `place`.
@@ -166,18 +216,18 @@ impl FieldKey {
     /// # Errors
     /// [`CannotOpen`] when it was sealed by another key, for another place, or was altered.
     pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
-        let (head, body) = sealed.split_at_checked(17).ok_or(CannotOpen)?;
+        let (head, body) = sealed.split_at_checked(SEALED_HEAD).ok_or(CannotOpen)?;
         if head[0] != SEALED_V1 || head[1..5] != self.id {
             return Err(CannotOpen);
         }
-        gcm_open(self.seal.reveal(), &head[5..], place, body)
+        gcm_open_with(&self.keys.seal, &head[5..], place, body)
     }
 
     /// A keyed digest of `text`, by which it can be searched without being kept.
     pub fn index(&self, text: &[u8]) -> [u8; 16] {
-        let tag = hash::hmac_sha256(self.index.reveal(), text);
+        let tag = hmac::sign(&self.keys.index, text);
         let mut short = [0; 16];
-        short.copy_from_slice(&tag[..16]);
+        short.copy_from_slice(&tag.as_ref()[..16]);
         short
     }
 }

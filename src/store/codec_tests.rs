@@ -8,6 +8,7 @@ use crate::model::Entry;
 use crate::store::records::*;
 use crate::store::samples::{self, at, field_key};
 use crate::store::sealed::{Place, Sealed};
+use crate::store::tokens::TokenHash;
 use crate::store::{Store, View};
 
 const KEY: &[u8] = b"k";
@@ -27,7 +28,16 @@ fn token() -> TokenV1 {
         issued_at: at(0),
         expires_at: at(7200),
         generation: 3,
-        number: 4,
+    }
+}
+
+fn user_tokens() -> UserTokensV1 {
+    UserTokensV1 {
+        sweep_at: Some(at(7200)),
+        tokens: vec![
+            (TokenHash::of("one"), at(7200)),
+            (TokenHash::of("two"), at(7260)),
+        ],
     }
 }
 
@@ -84,6 +94,10 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             value(KEY, &ApiKeyRecord::V1(samples::api_key())),
         ),
         ("token_v1", value(KEY, &TokenRecord::V1(token()))),
+        (
+            "user_tokens_v1",
+            value(KEY, &UserTokensRecord::V1(user_tokens())),
+        ),
     ]
 }
 
@@ -139,6 +153,7 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<AdminRecord>("admin_v1", view);
         again::<ApiKeyRecord>("api_key_v1", view);
         again::<TokenRecord>("token_v1", view);
+        again::<UserTokensRecord>("user_tokens_v1", view);
         Ok(())
     });
     read.await.unwrap();

@@ -1,9 +1,9 @@
 //! The store as the floors above see it: closures in, answers out.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -46,33 +46,7 @@ struct InMemory {
 
 struct OnDisk {
     shared: Arc<Shared>,
-    outbox: Mutex<Outbox>,
-}
-
-/// The way to the writer. The ticket and the place in the queue are taken under one lock.
-struct Outbox {
     writer: Sender<Message>,
-    cache_batches: u64,
-}
-
-impl OnDisk {
-    fn send(&self, message: Message) -> Result<(), StoreError> {
-        self.shared.health.check()?;
-        let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
-        outbox
-            .writer
-            .send(message)
-            .map_err(|_| StoreError::Unavailable)
-    }
-
-    fn send_cache(&self, batch: Vec<CacheChange>) -> Result<CacheTicket, StoreError> {
-        self.shared.health.check()?;
-        let mut outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = outbox.writer.send(Message::Cache(batch));
-        sent.map_err(|_| StoreError::Unavailable)?;
-        outbox.cache_batches += 1;
-        Ok(CacheTicket(outbox.cache_batches))
-    }
 }
 
 impl Store {
@@ -115,7 +89,9 @@ impl Store {
             Engine::Disk(on_disk) => on_disk,
         };
         let (closure, answer) = Closure::new(f);
-        on_disk.send(Message::Write(Box::new(closure)))?;
+        on_disk.shared.health.check()?;
+        let command = Box::new(closure);
+        on_disk.shared.gathering().write(command, &on_disk.writer)?;
         let Ok(Reply { ran, rest }) = answer.await else {
             return Err(StoreError::Unknown.into());
         };
@@ -166,7 +142,11 @@ impl Store {
             "what is not a cache goes through the journal"
         );
         match &self.0 {
-            Engine::Disk(on_disk) => on_disk.send_cache(batch),
+            Engine::Disk(on_disk) => {
+                on_disk.shared.health.check()?;
+                let mut gathering = on_disk.shared.gathering();
+                gathering.add(batch, &on_disk.writer).map(CacheTicket)
+            }
             Engine::Memory(memory) => {
                 let change =
                     |(key, value): CacheChange| (key, value.map_or(Change::Delete, Change::Put));
@@ -220,7 +200,8 @@ impl Store {
             Engine::Disk(on_disk) => on_disk,
         };
         let (closed, answer) = oneshot::channel();
-        on_disk.send(Message::Close(closed))?;
+        on_disk.shared.health.check()?;
+        on_disk.shared.gathering().close(closed, &on_disk.writer)?;
         answer.await.unwrap_or(Err(StoreError::Unavailable))
     }
 }
@@ -249,9 +230,6 @@ fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
     watching.spawn(move || watchdog.run())?;
     Ok(OnDisk {
         shared,
-        outbox: Mutex::new(Outbox {
-            writer: outbox,
-            cache_batches: 0,
-        }),
+        writer: outbox,
     })
 }

@@ -20,8 +20,8 @@
 //! | `M` `K` | name; digest of key | admin; API key |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
-//! | F1 | expiry, token's digest | index: tokens by expiry (cache) |
-//! | F2 | uid, number rising with time, token's digest | index: tokens of a user (cache) |
+//! | F1 | second, uid | index: when to sweep a user's tokens (cache) |
+//! | F2 | uid | the user's tokens (cache) |
 
 use super::KeyRange;
 use crate::base::hash;
@@ -48,8 +48,8 @@ pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
 pub(super) const PIECE: u8 = b'p';
 pub(super) const TOKEN: u8 = 0xF0;
-pub(super) const TOKEN_EXPIRY: u8 = 0xF1;
-pub(super) const USER_TOKEN: u8 = 0xF2;
+pub(super) const TOKEN_SWEEP: u8 = 0xF1;
+pub(super) const USER_TOKENS: u8 = 0xF2;
 
 /// Ends an order_no inside a key: below every letter and digit, so that no number hides in another.
 const END: &[u8] = &[0];
@@ -222,37 +222,29 @@ pub(super) fn token(digest: &[u8; 16]) -> Vec<u8> {
     key(TOKEN, &[digest])
 }
 
-pub(super) fn token_expiry(expires_at: Timestamp, digest: &[u8; 16]) -> Vec<u8> {
-    key(TOKEN_EXPIRY, &[&seconds(expires_at), digest])
+pub(super) fn token_sweep(at: Timestamp, uid: Uid) -> Vec<u8> {
+    key(TOKEN_SWEEP, &[&seconds(at), &uid.get().to_be_bytes()])
 }
 
-/// The tokens that expired at `now` or before.
-pub(super) fn tokens_expired(now: Timestamp) -> KeyRange {
+/// The sweeps that are due at `now`.
+pub(super) fn token_sweeps_until(now: Timestamp) -> KeyRange {
     let behind = u64::from_be_bytes(seconds(now)).saturating_add(1);
     KeyRange {
-        to: key(TOKEN_EXPIRY, &[&behind.to_be_bytes()]),
-        ..KeyRange::prefix(&[TOKEN_EXPIRY])
+        to: key(TOKEN_SWEEP, &[&behind.to_be_bytes()]),
+        ..KeyRange::prefix(&[TOKEN_SWEEP])
     }
 }
 
+/// The second of a sweep, and whose tokens it is for.
+pub(super) fn token_sweep_parts(key: &[u8]) -> Option<(Timestamp, Uid)> {
+    let (at, uid) = key.get(1..)?.split_first_chunk::<8>()?;
+    let at = i64::try_from(u64::from_be_bytes(*at)).ok()?;
+    let uid = u64::from_be_bytes(uid.try_into().ok()?);
+    Some((Timestamp::from_unix(at), Uid::new(uid)))
+}
+
 pub(super) fn user_tokens(uid: Uid) -> Vec<u8> {
-    key(USER_TOKEN, &[&uid.get().to_be_bytes()])
-}
-
-pub(super) fn user_token(uid: Uid, number: u64, digest: &[u8; 16]) -> Vec<u8> {
-    let (uid, number) = (uid.get().to_be_bytes(), number.to_be_bytes());
-    key(USER_TOKEN, &[&uid, &number, digest])
-}
-
-/// The number in a key of F2.
-pub(super) fn user_token_number(key: &[u8]) -> Option<u64> {
-    let number = key.get(9..)?.first_chunk::<8>()?;
-    Some(u64::from_be_bytes(*number))
-}
-
-/// The token's digest at the end of a key of F1 or F2.
-pub(super) fn token_digest(key: &[u8]) -> Option<[u8; 16]> {
-    key.last_chunk::<16>().copied()
+    key(USER_TOKENS, &[&uid.get().to_be_bytes()])
 }
 
 /// The number in an eight-byte part that ends the key.

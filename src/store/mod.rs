@@ -18,6 +18,9 @@ mod frame;
 #[cfg(test)]
 mod frame_tests;
 mod front;
+mod gather;
+#[cfg(test)]
+mod gather_tests;
 mod health;
 #[cfg(test)]
 mod histories;
@@ -49,6 +52,7 @@ mod segment;
 mod sim_disk;
 #[cfg(test)]
 mod test_home;
+mod token_lists;
 mod token_map;
 mod tx;
 mod watchdog;

@@ -37,6 +37,7 @@ records! {
     AdminRecord "admin" true
     ApiKeyRecord "API key" true
     TokenRecord "token" false
+    UserTokensRecord "tokens of a user" false
 }
 
 /// A bare number: a counter, pieces in stock, where an unmatched notify is kept.
@@ -112,6 +113,11 @@ pub(super) enum TokenRecord {
     V1(TokenV1),
 }
 
+#[derive(Serialize, Deserialize)]
+pub(super) enum UserTokensRecord {
+    V1(UserTokensV1),
+}
+
 /// The first answer to an idempotency key.
 #[derive(Serialize, Deserialize)]
 pub(super) struct IdempotencyV1 {
@@ -127,8 +133,8 @@ pub(super) struct AdminV1 {
     pub(super) created_at: Timestamp,
 }
 
-/// A login. `number` is its place among all tokens, rising with time.
-#[derive(Clone, Serialize, Deserialize)]
+/// A login.
+#[derive(Serialize, Deserialize)]
 pub(super) struct TokenV1 {
     pub(super) appid: AppId,
     pub(super) openid: OpenId,
@@ -138,7 +144,14 @@ pub(super) struct TokenV1 {
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
     pub(super) generation: u64,
-    pub(super) number: u64,
+}
+
+/// A user's tokens, newest last, each with its expiry; `sweep_at` says under which key of F1 they
+/// wait for the sweep.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct UserTokensV1 {
+    pub(super) sweep_at: Option<Timestamp>,
+    pub(super) tokens: Vec<(super::tokens::TokenHash, Timestamp)>,
 }
 
 /// An order with its address sealed.

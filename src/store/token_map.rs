@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quick_cache::sync::Cache;
 
-use super::tokens::{Session, TokenHash};
-use super::{CacheChange, CacheTicket, Store, StoreError};
-use crate::base::Uid;
+use super::records::{UserTokensRecord, UserTokensV1};
+use super::token_lists::Lists;
+use super::tokens::{SWEEP_MAX, Session, TokenHash};
+use super::{CacheChange, CacheTicket, Store, StoreError, codec, keys};
+use crate::base::{Timestamp, Uid};
 
 /// The most sessions in the hot map.
 const HOT_MAX: usize = 100_000;
@@ -25,8 +27,20 @@ pub(super) enum Known {
     Unknown(u64),
 }
 
-/// A token that sled may not show rightly yet: its session, or `None` when it has gone.
-pub(super) type Recent = (TokenHash, Option<Arc<Session>>);
+/// A token about to be taken up.
+pub(super) struct NewToken {
+    pub(super) hash: TokenHash,
+    pub(super) session: Arc<Session>,
+    /// Its record, for sled.
+    pub(super) change: CacheChange,
+}
+
+/// Whether a change was made, or must be tried again once the user's list is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    Yes,
+    NeedsList,
+}
 
 /// See the module.
 pub(super) struct TokenMap {
@@ -36,7 +50,7 @@ pub(super) struct TokenMap {
 
 /// A change that sled may not show yet: the session, or that it is gone.
 struct Change {
-    /// `None` until the journal has the deletion.
+    /// `None` when sled will never show it: the store is ending.
     ticket: Option<CacheTicket>,
     session: Option<Arc<Session>>,
 }
@@ -45,6 +59,7 @@ struct Change {
 struct Changes {
     changes: HashMap<TokenHash, Change>,
     order: VecDeque<(CacheTicket, TokenHash)>,
+    lists: Lists,
     /// Counts revocations, so that a slow reader of sled learns that its answer may be stale.
     revoked: u64,
     /// The lowest living generation of users whose tokens were ended by this process.
@@ -63,12 +78,22 @@ impl Changes {
                 self.changes.remove(&hash);
             }
         }
+        self.lists.settle(applied);
     }
 
     fn enter(&mut self, hash: TokenHash, ticket: CacheTicket, session: Option<Arc<Session>>) {
         let ticket = Some(ticket);
         self.changes.insert(hash, Change { ticket, session });
         self.order.extend(ticket.map(|ticket| (ticket, hash)));
+    }
+
+    /// A token is gone, and sled will never show it.
+    fn bury(&mut self, hash: TokenHash) {
+        let gone = Change {
+            ticket: None,
+            session: None,
+        };
+        self.changes.insert(hash, gone);
     }
 
     fn is_ended(&self, session: &Session) -> bool {
@@ -115,65 +140,124 @@ impl TokenMap {
         }
     }
 
-    /// Takes up a new session and sends `batch` to sled; the user's recent tokens come back,
-    /// this one too, and all that have gone.
-    ///
-    /// The session of a user whose tokens were ended meanwhile is dead from the start.
-    pub(super) fn add(
-        &self,
-        (hash, session): (TokenHash, Arc<Session>),
-        store: &Store,
-        batch: Vec<CacheChange>,
-    ) -> Result<Vec<Recent>, StoreError> {
-        let mut recent = self.recent();
-        recent.settle(store.cache_applied());
-        if recent.is_ended(&session) {
-            return Ok(vec![]);
-        }
-        let uid = session.uid();
-        let ticket = store.cache_write(batch)?;
-        self.hot.insert(hash, Arc::clone(&session));
-        recent.enter(hash, ticket, Some(session));
-        let of_user = recent.changes.iter().filter(|(_, change)| {
-            let session = change.session.as_ref();
-            session.is_none_or(|session| session.uid() == uid)
-        });
-        let of_user = of_user.map(|(hash, change)| (*hash, change.session.clone()));
-        Ok(of_user.collect())
+    /// To be asked before a user's list is read in sled, and brought to [`TokenMap::hold`] with it.
+    pub(super) fn lists_seen(&self) -> u64 {
+        self.recent().lists.seen()
     }
 
-    /// Lets go of tokens without the journal and sends `batch`, their deletion, to sled.
-    pub(super) fn drop_all(
-        &self,
-        hashes: &[TokenHash],
-        store: &Store,
-        batch: Vec<CacheChange>,
-    ) -> Result<(), StoreError> {
+    /// Whether the user's list is held.
+    pub(super) fn holds(&self, uid: Uid) -> bool {
+        self.recent().lists.holds(uid)
+    }
+
+    /// Holds the user's list as sled said it, unless it may have changed since.
+    pub(super) fn hold(&self, uid: Uid, list: UserTokensV1, seen: u64) {
+        self.recent().lists.hold(uid, list, seen);
+    }
+
+    /// Takes up a new session and sends it to sled; those that it displaces are gone from now on.
+    ///
+    /// The session of a user whose tokens were ended meanwhile is dead from the start.
+    pub(super) fn add(&self, new: &mut NewToken, store: &Store) -> Result<Made, StoreError> {
         let mut recent = self.recent();
-        recent.revoked = recent.revoked.wrapping_add(1);
-        let ticket = store.cache_write(batch)?;
-        for hash in hashes {
-            self.hot.remove(hash);
-            recent.enter(*hash, ticket, None);
+        recent.settle(store.cache_applied());
+        let session = &new.session;
+        if recent.is_ended(session) {
+            return Ok(Made::Yes);
         }
-        Ok(())
+        let uid = session.uid();
+        let Some(mut list) = recent.lists.take(uid) else {
+            return Ok(Made::NeedsList);
+        };
+        let token = (new.hash, session.expires_at());
+        let gone = list.add(token, session.issued_at());
+        let mut batch = Vec::with_capacity(3 + gone.len());
+        batch.push(std::mem::take(&mut new.change));
+        batch.extend(gone.iter().map(|hash| (keys::token(&hash.0), None)));
+        if list.sweep_at.is_none() {
+            list.sweep_at = Some(session.expires_at());
+            batch.push((keys::token_sweep(session.expires_at(), uid), Some(vec![])));
+        }
+        let list = listed(uid, list, &mut batch);
+        let ticket = store.cache_write(batch)?;
+        recent.lists.keep(uid, Some(ticket), list);
+        self.hot.insert(new.hash, Arc::clone(session));
+        recent.enter(new.hash, ticket, Some(Arc::clone(session)));
+        self.let_go(&mut recent, &gone, ticket);
+        Ok(Made::Yes)
     }
 
     /// Lets go of a token whose deletion is about to be journaled.
-    pub(super) fn revoke(&self, hash: TokenHash) {
+    ///
+    /// It is deleted in sled without the journal too, so that its ticket tells when sled no longer
+    /// shows it, whatever becomes of the caller.
+    pub(super) fn revoke(&self, hash: TokenHash, uid: Uid, store: &Store) -> Made {
         let mut recent = self.recent();
+        recent.settle(store.cache_applied());
         recent.revoked = recent.revoked.wrapping_add(1);
         self.hot.remove(&hash);
-        let gone = Change {
-            ticket: None,
-            session: None,
-        };
-        recent.changes.insert(hash, gone);
+        let mut batch = vec![(keys::token(&hash.0), None)];
+        let list = recent.lists.take(uid).map(|mut list| {
+            list.remove(hash);
+            listed(uid, list, &mut batch)
+        });
+        let made = list.as_ref().map_or(Made::NeedsList, |_| Made::Yes);
+        // A store that is ending tells so when the deletion is to be journaled.
+        let ticket = store.cache_write(batch).ok();
+        if let Some(list) = list {
+            recent.lists.keep(uid, ticket, list);
+        }
+        match ticket {
+            Some(ticket) => recent.enter(hash, ticket, None),
+            None => recent.bury(hash),
+        }
+        made
     }
 
-    /// The deletion of a revoked token is in the journal and in sled.
-    pub(super) fn revoked(&self, hash: TokenHash) {
-        self.recent().changes.remove(&hash);
+    /// Sweeps the tokens of the users whose sweep is `due`, [`SWEEP_MAX`] at most; a user with none
+    /// counts for one. Users whose lists are not held are left for the next time.
+    pub(super) fn sweep(
+        &self,
+        due: &[(Timestamp, Uid)],
+        now: Timestamp,
+        store: &Store,
+    ) -> Result<usize, StoreError> {
+        let mut recent = self.recent();
+        recent.settle(store.cache_applied());
+        let (mut batch, mut lists, mut gone, mut count) = (vec![], vec![], vec![], 0);
+        for &(at, uid) in due {
+            let room = SWEEP_MAX.saturating_sub(count);
+            if room == 0 {
+                break;
+            }
+            let Some(mut list) = recent.lists.take(uid) else {
+                continue;
+            };
+            let swept = sweep_user(&mut list, (at, uid), (now, room), &mut batch);
+            count += swept.len().max(1);
+            gone.extend(swept);
+            lists.push((uid, listed(uid, list, &mut batch)));
+        }
+        if count > 0 {
+            batch.extend(gone.iter().map(|hash| (keys::token(&hash.0), None)));
+            let ticket = store.cache_write(batch)?;
+            for (uid, list) in lists {
+                recent.lists.keep(uid, Some(ticket), list);
+            }
+            self.let_go(&mut recent, &gone, ticket);
+        }
+        Ok(count)
+    }
+
+    /// Lets go of tokens whose deletion is on its way to sled.
+    fn let_go(&self, recent: &mut Changes, gone: &[TokenHash], ticket: CacheTicket) {
+        if !gone.is_empty() {
+            recent.revoked = recent.revoked.wrapping_add(1);
+        }
+        for hash in gone {
+            self.hot.remove(hash);
+            recent.enter(*hash, ticket, None);
+        }
     }
 
     /// Lets go of all of a user's tokens older than `generation`.
@@ -189,4 +273,38 @@ impl TokenMap {
             change.session = change.session.take().filter(|session| lives(session));
         }
     }
+}
+
+/// Adds to `batch` that sled shall keep `list`, or nothing when it says nothing.
+fn listed(uid: Uid, list: UserTokensV1, batch: &mut Vec<CacheChange>) -> UserTokensV1 {
+    let key = keys::user_tokens(uid);
+    if list.sweep_at.is_none() {
+        batch.push((key, None));
+        return list;
+    }
+    let record = UserTokensRecord::V1(list);
+    let value = codec::value(&key, &record);
+    batch.push((key, Some(value)));
+    let UserTokensRecord::V1(list) = record;
+    list
+}
+
+/// Sweeps one user, whose sweep was due at `at`; adds to `batch` when the next one is.
+fn sweep_user(
+    list: &mut UserTokensV1,
+    (at, uid): (Timestamp, Uid),
+    (now, room): (Timestamp, usize),
+    batch: &mut Vec<CacheChange>,
+) -> Vec<TokenHash> {
+    let mut gone = vec![];
+    if list.sweep_at == Some(at) {
+        gone = list.sweep(now, room);
+    }
+    if list.sweep_at != Some(at) {
+        batch.push((keys::token_sweep(at, uid), None));
+        if let Some(next) = list.sweep_at {
+            batch.push((keys::token_sweep(next, uid), Some(vec![])));
+        }
+    }
+    gone
 }

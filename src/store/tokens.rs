@@ -3,17 +3,15 @@
 //! A token is written without waiting and not journaled; its revocation is journaled and reaches
 //! memory before the answer. It is expired by its stored time, not by the sweep.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use super::codec::collect;
-use super::records::{TokenRecord, TokenV1, UserRecord};
+use super::records::{TokenRecord, TokenV1, UserRecord, UserTokensRecord};
 use super::sealed::{Place, Sealed};
-use super::token_map::{Known, Recent, TokenMap};
-use super::{CacheChange, KeyRange, Store, StoreError, View, codec, keys};
+use super::token_map::{Known, Made, NewToken, TokenMap};
+use super::{Store, StoreError, View, codec, keys};
 use crate::base::cipher::{CannotOpen, FieldKey};
 use crate::base::{AppId, OpenId, Secret, Timestamp, Uid, hash};
 use crate::model::User;
@@ -21,7 +19,7 @@ use crate::model::User;
 /// The most tokens a user holds; a new one beyond that ends the oldest.
 pub const TOKENS_MAX: usize = 20;
 
-/// How many tokens one [`Tokens::sweep`] removes.
+/// How many tokens one [`Tokens::sweep`] removes at most.
 pub const SWEEP_MAX: usize = 200;
 
 /// What a token lets its bearer do.
@@ -41,8 +39,8 @@ impl Scope {
 }
 
 /// What is kept of a token: the first half of its SHA-256.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TokenHash([u8; 16]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TokenHash(pub(super) [u8; 16]);
 
 impl TokenHash {
     /// The digest of a token as it came.
@@ -108,21 +106,6 @@ impl Session {
     fn lives(&self, now: Timestamp) -> bool {
         now < self.0.expires_at
     }
-
-    /// The keys of the token and its two indexes.
-    fn keys(&self, hash: TokenHash) -> [Vec<u8>; 3] {
-        let TokenV1 {
-            uid,
-            number,
-            expires_at,
-            ..
-        } = &self.0;
-        [
-            keys::token(&hash.0),
-            keys::token_expiry(*expires_at, &hash.0),
-            keys::user_token(*uid, *number, &hash.0),
-        ]
-    }
 }
 
 fn place(openid: &OpenId) -> Place<'_> {
@@ -149,15 +132,7 @@ pub struct Tokens {
     store: Store,
     field_key: FieldKey,
     map: TokenMap,
-    /// The number of the newest token.
-    newest: AtomicU64,
 }
-
-/// An expired token, with its keys.
-type Expired = (TokenHash, Vec<Vec<u8>>);
-
-/// A token's place among all tokens, oldest first.
-type Turn = (u64, TokenHash);
 
 impl Tokens {
     /// The tokens that `store` keeps.
@@ -166,7 +141,6 @@ impl Tokens {
             store,
             field_key,
             map: TokenMap::new(),
-            newest: AtomicU64::new(0),
         }
     }
 
@@ -203,7 +177,7 @@ impl Tokens {
     pub async fn issue(&self, hash: TokenHash, new: NewSession) -> Result<(), StoreError> {
         let sealed = new.session_key.reveal().as_bytes();
         let session_key = Sealed::bytes(&self.field_key, &place(&new.user.openid), sealed);
-        let session = Arc::new(Session(TokenV1 {
+        let record = TokenRecord::V1(TokenV1 {
             appid: new.user.appid,
             openid: new.user.openid,
             session_key,
@@ -212,61 +186,31 @@ impl Tokens {
             issued_at: new.issued_at,
             expires_at: new.expires_at,
             generation: new.user.token_generation,
-            number: self.next_number(new.issued_at),
-        }));
-        let [token, expiry, of_user] = session.keys(hash);
-        let record = TokenRecord::V1(session.0.clone());
-        let value = codec::value(&token, &record);
-        let batch = vec![
-            (token, Some(value)),
-            (expiry, Some(vec![])),
-            (of_user, Some(vec![])),
-        ];
-        let uid = session.uid();
-        let recent = self.map.add((hash, session), &self.store, batch)?;
-        self.trim(uid, recent).await
-    }
-
-    /// A number above all before it, also when the clock was set back, and after a restart too.
-    fn next_number(&self, now: Timestamp) -> u64 {
-        let seconds = u64::try_from(now.unix()).unwrap_or(0);
-        let next = |newest: u64| newest.saturating_add(1).max(seconds << 20);
-        let before = self
-            .newest
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(next(n)));
-        next(before.unwrap_or(0))
-    }
-
-    /// Ends the oldest tokens of a user beyond [`TOKENS_MAX`].
-    ///
-    /// Whoever comes last sees all, and nobody ends one of the newest: so logins at once agree.
-    async fn trim(&self, uid: Uid, recent: Vec<Recent>) -> Result<(), StoreError> {
-        let read = self.store.read(move |view| -> Result<_, StoreError> {
-            collect(view, &KeyRange::prefix(&keys::user_tokens(uid)), usize::MAX)
         });
-        let kept = read.await?;
-        let mut turns: BTreeSet<Turn> = kept.iter().filter_map(|(key, _)| turn(key)).collect();
-        for (hash, session) in recent {
-            match session {
-                Some(session) => {
-                    turns.insert((session.0.number, hash));
-                }
-                None => turns.retain(|(_, of)| *of != hash),
-            }
+        let key = keys::token(&hash.0);
+        let value = codec::value(&key, &record);
+        let TokenRecord::V1(token) = record;
+        let uid = token.uid;
+        let mut new = NewToken {
+            hash,
+            session: Arc::new(Session(token)),
+            change: (key, Some(value)),
+        };
+        while self.map.add(&mut new, &self.store)? == Made::NeedsList {
+            self.hold(uid).await?;
         }
-        let excess = turns.len().saturating_sub(TOKENS_MAX);
-        if excess == 0 {
-            return Ok(());
-        }
-        let oldest = turns.into_iter().take(excess);
-        let (hashes, batch): (Vec<_>, Vec<_>) = oldest
-            .map(|(number, hash)| {
-                let of_user = keys::user_token(uid, number, &hash.0);
-                (hash, [(keys::token(&hash.0), None), (of_user, None)])
-            })
-            .unzip();
-        let batch = batch.into_iter().flatten().collect();
-        self.map.drop_all(&hashes, &self.store, batch)
+        Ok(())
+    }
+
+    /// Brings a user's list of tokens into memory.
+    async fn hold(&self, uid: Uid) -> Result<(), StoreError> {
+        let seen = self.map.lists_seen();
+        let read = self.store.read(move |view| -> Result<_, StoreError> {
+            codec::get::<UserTokensRecord>(view, &keys::user_tokens(uid))
+        });
+        let list = read.await?.map(|UserTokensRecord::V1(list)| list);
+        self.map.hold(uid, list.unwrap_or_default(), seen);
+        Ok(())
     }
 
     /// Ends one token: when this returns `Ok` it is dead for good, also after a crash.
@@ -274,16 +218,15 @@ impl Tokens {
     /// # Errors
     /// [`StoreError`]; the token is dead in this process even so.
     pub async fn revoke(&self, hash: TokenHash, session: &Session) -> Result<(), StoreError> {
-        self.map.revoke(hash);
-        let [token, _, of_user] = session.keys(hash);
+        let uid = session.uid();
+        while self.map.revoke(hash, uid, &self.store) == Made::NeedsList {
+            self.hold(uid).await?;
+        }
         let deleted = self.store.write(move |tx| -> Result<(), StoreError> {
-            tx.delete(token.clone());
-            tx.delete(of_user.clone());
+            tx.delete(keys::token(&hash.0));
             Ok(())
         });
-        deleted.await?;
-        self.map.revoked(hash);
-        Ok(())
+        deleted.await
     }
 
     /// Ends all tokens of a user, to be called once the user is on disk with a raised generation
@@ -292,20 +235,28 @@ impl Tokens {
         self.map.end_all(user.uid, user.token_generation);
     }
 
-    /// Removes at most [`SWEEP_MAX`] tokens that expired at `now`; tells how many. The caller
-    /// leaves 100 ms between two sweeps, so that payments never wait for it.
+    /// Removes at most [`SWEEP_MAX`] tokens that expired at `now`; tells how many, where a user
+    /// with nothing to remove counts for one: as many as the most means that there may be more.
+    /// The caller leaves 100 ms between two sweeps, so that payments never wait for it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let expired = self.store.read(move |view| expired(view, now)).await?;
-        let hashes: Vec<TokenHash> = expired.iter().map(|(hash, _)| *hash).collect();
-        let batch = expired.into_iter().flat_map(|(_, keys)| keys);
-        let batch: Vec<CacheChange> = batch.map(|key| (key, None)).collect();
-        if !hashes.is_empty() {
-            self.map.drop_all(&hashes, &self.store, batch)?;
+        let range = keys::token_sweeps_until(now);
+        let read = self
+            .store
+            .read(move |view| -> Result<_, StoreError> { collect(view, &range, SWEEP_MAX) });
+        let entries = read.await?;
+        let due = entries
+            .iter()
+            .filter_map(|(key, _)| keys::token_sweep_parts(key));
+        let due: Vec<_> = due.collect();
+        for (_, uid) in &due {
+            if !self.map.holds(*uid) {
+                self.hold(*uid).await?;
+            }
         }
-        Ok(hashes.len())
+        self.map.sweep(&due, now, &self.store)
     }
 }
 
@@ -317,28 +268,6 @@ fn kept(view: &View<'_>, hash: TokenHash) -> Result<Option<Session>, StoreError>
     let user = codec::get::<UserRecord>(view, &keys::user(token.uid))?;
     let generation = user.map(|UserRecord::V1(user)| user.token_generation);
     Ok((generation == Some(token.generation)).then_some(Session(token)))
-}
-
-/// The tokens that expired at `now`, each with its keys. An entry whose token has gone before is
-/// all that is left of it.
-fn expired(view: &View<'_>, now: Timestamp) -> Result<Vec<Expired>, StoreError> {
-    let mut expired = vec![];
-    for (entry, _) in collect(view, &keys::tokens_expired(now), SWEEP_MAX)? {
-        let Some(hash) = keys::token_digest(&entry).map(TokenHash) else {
-            continue;
-        };
-        let mut keys = vec![entry];
-        if let Some(TokenRecord::V1(token)) = codec::get(view, &keys::token(&hash.0))? {
-            keys.extend(Session(token).keys(hash));
-        }
-        expired.push((hash, keys));
-    }
-    Ok(expired)
-}
-
-fn turn(key: &[u8]) -> Option<Turn> {
-    let number = keys::user_token_number(key)?;
-    Some((number, TokenHash(keys::token_digest(key)?)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::KeyRange;
 use crate::store::samples::{self, at, field_key, login, write};
 use crate::store::users;
 
@@ -131,10 +132,41 @@ async fn the_twenty_first_token_of_a_user_ends_the_oldest_also_within_one_second
 }
 
 #[tokio::test]
+async fn the_oldest_go_also_when_the_list_is_only_in_sled() {
+    let store = Store::memory();
+    let one = user(&store, 1).await;
+    for n in 0..25 {
+        let tokens = Tokens::new(store.clone(), field_key());
+        tokens.issue(hash(n), session(&one, 5)).await.unwrap();
+    }
+    let tokens = Tokens::new(store.clone(), field_key());
+    for n in 0..25 {
+        assert_eq!(uid_of(&tokens, n, 6).await, (n >= 5).then_some(1));
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_were_given_back_displace_no_other() {
+    let store = Store::memory();
+    let one = user(&store, 1).await;
+    let tokens = Tokens::new(store.clone(), field_key());
+    tokens.issue(hash(0), session(&one, 0)).await.unwrap();
+    for n in 1..50 {
+        tokens.issue(hash(n), session(&one, 5)).await.unwrap();
+        let given = tokens.lookup(hash(n), at(6)).await.unwrap().unwrap();
+        tokens.revoke(hash(n), &given).await.unwrap();
+        let cold = Tokens::new(store.clone(), field_key());
+        assert_eq!(uid_of(&tokens, n, 6).await, None);
+        assert_eq!(uid_of(&cold, n, 6).await, None);
+    }
+    assert_eq!(uid_of(&tokens, 0, 6).await, Some(1));
+}
+
+#[tokio::test]
 async fn a_sweep_removes_the_expired_in_chunks_and_nothing_else() {
     let store = Store::memory();
     let tokens = Tokens::new(store.clone(), field_key());
-    for uid in 1..=21 {
+    for uid in 1..=23 {
         let user = user(&store, uid).await;
         for n in 0..10 {
             let seconds = if n == 9 { 60 } else { 0 };
@@ -147,7 +179,8 @@ async fn a_sweep_removes_the_expired_in_chunks_and_nothing_else() {
     let first = tokens.lookup(hash(100), at(1)).await.unwrap().unwrap();
     tokens.revoke(hash(100), &first).await.unwrap();
     assert_eq!(tokens.sweep(at(7199)).await, Ok(0));
-    assert_eq!(tokens.sweep(at(7200)).await, Ok(189));
+    assert_eq!(tokens.sweep(at(7200)).await, Ok(SWEEP_MAX));
+    assert_eq!(tokens.sweep(at(7200)).await, Ok(6));
     assert_eq!(tokens.sweep(at(7200)).await, Ok(0));
     let cache = KeyRange {
         from: vec![0xF0],
@@ -158,9 +191,9 @@ async fn a_sweep_removes_the_expired_in_chunks_and_nothing_else() {
         .read(move |view| collect(view, &cache, usize::MAX))
         .await
         .unwrap();
-    assert_eq!(left.len(), 21 * 3);
+    assert_eq!(left.len(), 23 * 3);
     assert_eq!(uid_of(&tokens, 109, 7201).await, Some(1));
-    assert_eq!(tokens.sweep(at(9999)).await, Ok(21));
+    assert_eq!(tokens.sweep(at(9999)).await, Ok(23));
     let cache = KeyRange {
         from: vec![0xF0],
         to: vec![0xF9],

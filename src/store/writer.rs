@@ -2,13 +2,14 @@
 //! applies it, answers.
 //!
 //! While one group waits for the disk the next gathers, so groups grow with the load by themselves.
+//! Nobody waits for cache changes: they gather for some milliseconds when there is nothing else.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 use super::StoreError;
 use super::command::{Command, Rest};
 use super::format::Mark;
-use super::front::CacheChange;
+use super::gather::{Gathered, Gathering};
 use super::health::Health;
 use super::journal::Journal;
 use super::phase::{Phase, PhaseFile};
@@ -34,15 +35,19 @@ const GROUP_BYTES: usize = 256 << 10;
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// or when this much has been changed.
 const FLUSH_BYTES: usize = 8 << 20;
+/// How long cache changes gather when nothing else is to be done.
+const GATHER_FOR: Duration = Duration::from_millis(5);
 
 /// What is sent to the writer.
 pub(super) enum Message {
-    /// A transaction.
-    Write(Box<dyn Command>),
-    /// Changes of cache keys.
-    Cache(Vec<CacheChange>),
-    /// The end: everything durable and sealed.
-    Close(oneshot::Sender<Result<(), StoreError>>),
+    /// A transaction, behind the cache changes that were made before it.
+    Write(Gathered, Box<dyn Command>),
+    /// So many changes of cache keys that they gather no longer.
+    Cache(Gathered),
+    /// Changes of cache keys began to gather: this many times some were taken before them.
+    Gathering(u64),
+    /// The end: everything durable and sealed, the cache changes made before it too.
+    Close(Gathered, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// What the writer and its callers share.
@@ -51,6 +56,8 @@ pub(super) struct Shared {
     pub(super) set: RwLock<Option<SledSet>>,
     /// Whether the store is well.
     pub(super) health: Arc<Health>,
+    /// Cache changes that nobody has sent yet.
+    pub(super) gathering: Mutex<Gathering>,
     /// Cache batches that are in the working set.
     pub(super) cache_applied: AtomicU64,
     /// For the watchdog.
@@ -64,6 +71,7 @@ impl Shared {
         Self {
             set: RwLock::new(Some(set)),
             health,
+            gathering: Mutex::default(),
             cache_applied: AtomicU64::new(0),
             steps: Arc::default(),
             lock: Mutex::new(Some(lock)),
@@ -72,6 +80,12 @@ impl Shared {
 
     pub(super) fn set(&self) -> RwLockReadGuard<'_, Option<SledSet>> {
         self.set.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn gathering(&self) -> MutexGuard<'_, Gathering> {
+        self.gathering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,6 +129,14 @@ impl Group {
             && self.commands.len() < GROUP_CLOSURES
             && self.changes.bytes() < GROUP_BYTES
     }
+
+    fn take_cache(&mut self, gathered: Gathered) {
+        self.cache_batches += gathered.batches;
+        for (key, value) in gathered.changes {
+            let change = value.map_or(Change::Delete, Change::Put);
+            self.changes.set_cache(key, change);
+        }
+    }
 }
 
 impl Writer {
@@ -143,17 +165,7 @@ impl Writer {
     /// Waits for something to do and does it; `false` when nobody can send any more.
     fn turn(&mut self, group: &mut Group, unflushed: &mut Unflushed) -> Result<bool, String> {
         self.enter(Phase::Idle);
-        let waited = match unflushed.since {
-            None => self
-                .inbox
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected),
-            Some(since) => {
-                let left = FLUSH_AFTER.saturating_sub(since.elapsed());
-                self.inbox.recv_timeout(left)
-            }
-        };
-        match waited {
+        match self.wait(unflushed) {
             Ok(first) => self.write(first, group, unflushed)?,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(false),
@@ -166,6 +178,26 @@ impl Writer {
             *unflushed = Unflushed::default();
         }
         Ok(true)
+    }
+
+    /// Waits for a message, and longer while only cache changes gather.
+    fn wait(&self, unflushed: &Unflushed) -> Result<Message, RecvTimeoutError> {
+        let first = match unflushed.since {
+            None => self.inbox.recv()?,
+            Some(since) => {
+                let left = FLUSH_AFTER.saturating_sub(since.elapsed());
+                self.inbox.recv_timeout(left)?
+            }
+        };
+        let Message::Gathering(_) = first else {
+            return Ok(first);
+        };
+        match self.inbox.recv_timeout(GATHER_FOR) {
+            // It brings along what has gathered.
+            Ok(next) => Ok(next),
+            Err(RecvTimeoutError::Timeout) => Ok(first),
+            Err(RecvTimeoutError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+        }
     }
 
     fn write(
@@ -195,7 +227,7 @@ impl Writer {
         let set = set.as_ref().ok_or("the working set is closed")?;
         let mut next = Some(first);
         while let Some(message) = next.take() {
-            take(message, set, group);
+            take(message, &shared, set, group);
             if group.takes_more() {
                 next = self.inbox.try_recv().ok();
             }
@@ -293,9 +325,9 @@ impl Writer {
         }
         while let Ok(message) = self.inbox.try_recv() {
             match message {
-                Message::Write(command) => command.fail(StoreError::Unavailable),
-                Message::Cache(_) => {}
-                Message::Close(closed) => {
+                Message::Write(_, command) => command.fail(StoreError::Unavailable),
+                Message::Cache(_) | Message::Gathering(_) => {}
+                Message::Close(_, closed) => {
                     let _ = closed.send(Err(StoreError::Unavailable));
                 }
             }
@@ -309,19 +341,21 @@ impl Writer {
     }
 }
 
-fn take(message: Message, set: &SledSet, group: &mut Group) {
+fn take(message: Message, shared: &Shared, set: &SledSet, group: &mut Group) {
     match message {
-        Message::Write(mut command) => {
+        Message::Write(before, mut command) => {
+            group.take_cache(before);
             command.run(set, &mut group.changes);
             group.commands.push(command);
         }
-        Message::Cache(batch) => {
-            group.cache_batches += 1;
-            for (key, value) in batch {
-                let change = value.map_or(Change::Delete, Change::Put);
-                group.changes.set_cache(key, change);
-            }
+        Message::Cache(gathered) => group.take_cache(gathered),
+        Message::Gathering(taken) => {
+            let gathered = shared.gathering().take_after(taken);
+            group.take_cache(gathered);
         }
-        Message::Close(closed) => group.close = Some(closed),
+        Message::Close(before, closed) => {
+            group.take_cache(before);
+            group.close = Some(closed);
+        }
     }
 }
