@@ -13,7 +13,7 @@ use crate::model::{LineWanted, OrderStatus, Refusal};
 use crate::shop::checkout::{Basket, Placing};
 use crate::shop::{Shop, ShopError};
 use crate::store::idempotency::{Claim, Usage};
-use crate::web::{HttpError, Outcome, Req, StatusCode, json, no_store, read_json};
+use crate::web::{HttpError, Outcome, Req, StatusCode, json, long_json, no_store, read_json};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,13 +97,17 @@ pub(super) fn status_wanted(req: &Req) -> Result<Option<OrderStatus>, HttpError>
         .ok_or_else(|| HttpError::invalid(rule))
 }
 
+/// What an ordinary order takes as JSON.
+const ORDER_BYTES: usize = 768;
+
 /// `GET /api/v1/orders`
 pub(super) async fn list(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let status = status_wanted(&req)?;
     let page = shop
         .list_orders(buyer.uid(), status, page_wanted(&req)?)
         .await?;
-    Ok(no_store(json(StatusCode::OK, &OrdersView::from(&page))))
+    let (view, bytes) = (OrdersView::from(&page), page.items.len() * ORDER_BYTES + 64);
+    Ok(no_store(long_json(StatusCode::OK, &view, bytes)))
 }
 
 /// `GET /api/v1/orders/{order_no}`

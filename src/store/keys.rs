@@ -8,7 +8,7 @@
 //! | `u` | uid, order_no | order |
 //! | `o` | order_no | index: the order's uid |
 //! | `s` | status, order_no | index: orders of a status, with their uid |
-//! | `l` | order_no, 0, number | timeline entry |
+//! | `l` | order_no, 0, second, number | timeline entry |
 //! | `a` | order_no, 0, attempt | payment attempt |
 //! | `t` | transaction_id | index: the attempt it paid |
 //! | `U` | uid | user |
@@ -119,14 +119,14 @@ pub(super) fn entries(order_no: &OrderNo) -> Vec<u8> {
     key(ENTRY, &[order_no.as_str().as_bytes(), END])
 }
 
-pub(super) fn entry(order_no: &OrderNo, number: u32) -> Vec<u8> {
-    let number = number.to_be_bytes();
-    key(ENTRY, &[order_no.as_str().as_bytes(), END, &number])
-}
-
-/// The number at the end of a timeline entry's key.
-pub(super) fn entry_number(key: &[u8]) -> Option<u32> {
-    key.last_chunk::<4>().map(|last| u32::from_be_bytes(*last))
+pub(super) fn entry(order_no: &OrderNo, at: Timestamp, number: u32) -> Vec<u8> {
+    let parts = [
+        order_no.as_str().as_bytes(),
+        END,
+        &seconds(at),
+        &number.to_be_bytes(),
+    ];
+    key(ENTRY, &parts)
 }
 
 pub(super) fn attempts(order_no: &OrderNo) -> Vec<u8> {

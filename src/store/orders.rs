@@ -185,18 +185,17 @@ impl Indexed<'_> {
     }
 }
 
-/// Writes `entry` at the end of an order's timeline.
+/// Writes `entry` into an order's timeline, behind what happened in the same second.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn note(tx: &mut Tx<'_>, order_no: &OrderNo, entry: Entry) -> Result<(), StoreError> {
-    let mut last = 0;
-    let range = KeyRange::prefix(&keys::entries(order_no)).descending();
-    tx.scan(&range, &mut |key, _| {
-        last = keys::entry_number(key).unwrap_or(0);
-        ControlFlow::Break(())
-    })?;
-    let key = keys::entry(order_no, last.saturating_add(1));
+    let mut number = 0;
+    let mut key = keys::entry(order_no, entry.at, number);
+    while tx.get(&key)?.is_some() {
+        number += 1;
+        key = keys::entry(order_no, entry.at, number);
+    }
     codec::put(tx, key, &EntryRecord::V1(entry))
 }
 

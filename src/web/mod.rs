@@ -24,7 +24,7 @@ pub use id::RequestId;
 pub use proxies::TrustedProxies;
 pub use request::Req;
 pub use response::{HttpError, Outcome, Response};
-pub use response::{empty, json, no_store, text, with_header};
+pub use response::{empty, json, long_json, no_store, text, with_header};
 pub use router::{Anyone, Caller, Route, Router, route};
 pub use server::{Deadlines, Limits, Server};
 

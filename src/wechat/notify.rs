@@ -2,8 +2,8 @@
 //!
 //! Pure. A [`PaidNotice`] exists only when its signature was verified.
 
+use crate::base::Timestamp;
 use crate::base::xml::Fields;
-use crate::base::{Timestamp, hash};
 
 use super::paid::PaidNotice;
 use super::prepay::Protocol;
@@ -66,7 +66,6 @@ pub enum Opened {
 #[derive(Clone, Debug)]
 pub struct UnverifiedNotice {
     fields: Fields,
-    digest: [u8; 32],
 }
 
 impl UnverifiedNotice {
@@ -93,7 +92,7 @@ impl UnverifiedNotice {
             // A v3 attempt, or none: whether it is genuine must be known all the same.
             Some(None) | None => self.signed_with(keys),
         };
-        v2::notify::read_paid(&self.fields, &keys.key, sign_type, self.digest)
+        v2::notify::read_paid(&self.fields, &keys.key, sign_type)
     }
 
     /// The sign type it declares, or else the one that its signature holds in.
@@ -148,8 +147,7 @@ fn open_v2(body: &[u8], keys: Option<&V2Keys>) -> Result<Opened, NotifyRefusal> 
         let event_type = "REFUND".to_owned();
         return Ok(Opened::Other { event_type });
     }
-    let digest = hash::sha256(body);
-    Ok(Opened::Unverified(UnverifiedNotice { fields, digest }))
+    Ok(Opened::Unverified(UnverifiedNotice { fields }))
 }
 
 fn configured_v2(keys: Option<&V2Keys>) -> Result<&V2Keys, NotifyRefusal> {

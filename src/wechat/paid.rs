@@ -26,8 +26,6 @@ pub struct PaidNotice {
     pub openid: Option<OpenId>,
     /// When it was paid.
     pub paid_at: Option<Timestamp>,
-    /// SHA-256 of the raw message: two notices with one digest are one message sent twice.
-    pub digest: [u8; 32],
 }
 
 impl PaidNotice {

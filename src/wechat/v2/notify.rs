@@ -27,7 +27,7 @@ fn reply(return_code: &str, return_msg: &str) -> String {
         .to_xml()
 }
 
-/// Verifies a payment notification and reads what was paid. `digest` is that of the raw message.
+/// Verifies a payment notification and reads what was paid.
 ///
 /// # Errors
 /// [`NotifyRefusal`], by the first check that fails: signature, both result codes, fields.
@@ -37,7 +37,6 @@ pub fn read_paid(
     fields: &Fields,
     key: &Secret<String>,
     sign_type: SignType,
-    digest: [u8; 32],
 ) -> Result<PaidNotice, NotifyRefusal> {
     if !verifies(fields, key, sign_type) {
         return Err(NotifyRefusal::BadSignature);
@@ -65,7 +64,6 @@ pub fn read_paid(
         },
         openid: openid.map(str::parse).transpose().map_err(bad("openid"))?,
         paid_at: Timestamp::from_compact(fields.text("time_end")),
-        digest,
     })
 }
 
@@ -142,8 +140,7 @@ mod tests {
     fn a_notice_is_read_only_when_signed_and_twice_successful() {
         let key = Secret::from("0123456789abcdefghijklmnopqrstuv");
         let fields = vectors::fields(&vectors::v2("xml_parse")[0]["expected"]);
-        let notice = read_paid(&fields, &key, SignType::Md5, [7; 32]).unwrap();
-        assert_eq!(notice.digest, [7; 32]);
+        let notice = read_paid(&fields, &key, SignType::Md5).unwrap();
         assert_eq!(notice.amount, Fen::new(888));
         assert_eq!(notice.currency, "CNY");
         assert_eq!(notice.out_trade_no, "T20260101000001");
@@ -151,12 +148,7 @@ mod tests {
         let resigned = |name: &str, value: &str| {
             let changed = fields.clone().with(name, value);
             let signature = sign(&changed, &key, SignType::Md5);
-            read_paid(
-                &changed.with("sign", signature),
-                &key,
-                SignType::Md5,
-                [0; 32],
-            )
+            read_paid(&changed.with("sign", signature), &key, SignType::Md5)
         };
         assert_eq!(resigned("result_code", "FAIL"), Err(NotifyRefusal::NotPaid));
         assert_eq!(resigned("return_code", ""), Err(NotifyRefusal::NotPaid));
@@ -169,7 +161,7 @@ mod tests {
             Err(NotifyRefusal::Unreadable("transaction_id"))
         );
         let altered = fields.with("total_fee", "1");
-        let refused = read_paid(&altered, &key, SignType::Md5, [0; 32]);
+        let refused = read_paid(&altered, &key, SignType::Md5);
         assert_eq!(refused, Err(NotifyRefusal::BadSignature));
     }
 }

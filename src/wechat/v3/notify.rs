@@ -5,7 +5,7 @@
 use data_encoding::BASE64;
 use serde::Deserialize;
 
-use crate::base::{AppId, Fen, MchId, OpenId, Timestamp, TransactionId, cipher, hash};
+use crate::base::{AppId, Fen, MchId, OpenId, Timestamp, TransactionId, cipher};
 use crate::wechat::notify::{NotifyRefusal, Opened};
 use crate::wechat::paid::PaidNotice;
 use crate::wechat::prepay::Protocol;
@@ -76,7 +76,7 @@ pub fn open(
         let event_type = event.event_type;
         return Ok(Opened::Other { event_type });
     }
-    read_paid(&event.plain, hash::sha256(body)).map(Opened::Paid)
+    read_paid(&event.plain).map(Opened::Paid)
 }
 
 /// Verifies a notification of any kind, and only then parses and decrypts it.
@@ -114,8 +114,8 @@ pub fn open_event(
     })
 }
 
-/// Reads what was paid; `digest` is that of the raw message.
-fn read_paid(plain: &[u8], digest: [u8; 32]) -> Result<PaidNotice, NotifyRefusal> {
+/// Reads what was paid.
+fn read_paid(plain: &[u8]) -> Result<PaidNotice, NotifyRefusal> {
     let trade: Trade =
         serde_json::from_slice(plain).map_err(|_| NotifyRefusal::Unreadable("resource"))?;
     if trade.trade_state != "SUCCESS" {
@@ -136,7 +136,6 @@ fn read_paid(plain: &[u8], digest: [u8; 32]) -> Result<PaidNotice, NotifyRefusal
             .success_time
             .as_deref()
             .and_then(Timestamp::from_rfc3339),
-        digest,
     })
 }
 
@@ -285,7 +284,6 @@ mod tests {
             notice.openid.unwrap().as_str(),
             "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
         );
-        assert_eq!(notice.digest, hash::sha256(body));
         let (headers, body, keys, now) = inputs(find("notify-007-refund-success"));
         let opened = open(&headers, body, &keys, now);
         assert!(
@@ -301,9 +299,9 @@ mod tests {
                 "transaction_id":"4","amount":{{"total":{total}}}}}"#
             )
         };
-        assert!(read_paid(trade("1").as_bytes(), [0; 32]).is_ok());
+        assert!(read_paid(trade("1").as_bytes()).is_ok());
         for total in ["-1", "1.0", "\"1\"", "null", "1e3", "99999999999999999999"] {
-            let read = read_paid(trade(total).as_bytes(), [0; 32]);
+            let read = read_paid(trade(total).as_bytes());
             assert_eq!(read, Err(NotifyRefusal::Unreadable("resource")), "{total}");
         }
     }
