@@ -17,11 +17,15 @@ pub(super) async fn pay_notify(shop: Arc<Shop>, _: Anyone, mut req: Req) -> Outc
     let body = req.body().await?;
     let headers = SignatureHeaders::read(|name| req.header(name));
     let heard = shop.take_pay_notify(&headers, &body, at).await;
-    let is_v3 = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    Ok(if is_v3 {
-        v3_answer(&heard)
-    } else {
+    // What is neither must not get a 200: to APIv3 that means success.
+    let xml = [&b"<"[..], "\u{feff}".as_bytes()];
+    let is_v2 = xml
+        .iter()
+        .any(|start| body.trim_ascii_start().starts_with(start));
+    Ok(if is_v2 {
         v2_answer(&heard)
+    } else {
+        v3_answer(&heard)
     })
 }
 

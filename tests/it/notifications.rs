@@ -90,6 +90,31 @@ fn faulty_notifications_of_the_simulator_are_not_acknowledged() {
 }
 
 #[test]
+fn what_is_neither_protocol_is_not_answered_as_a_success_of_either() {
+    let world = World::start();
+    for body in ["", " ", "junk", "[]", "{}", "null", "&xml", "\u{0}"] {
+        let message = Notify {
+            headers: vec![],
+            body: body.as_bytes().to_vec(),
+        };
+        let reply = world.deliver(&message);
+        assert!(reply.status >= 400, "{body:?}: {}", reply.status);
+        assert_eq!(reply.json()["code"], "FAIL", "{body:?}");
+    }
+    for body in ["<", " <xml>", "<xml></xml>", "<a/>"] {
+        let message = Notify {
+            headers: vec![],
+            body: body.as_bytes().to_vec(),
+        };
+        let reply = world.deliver(&message);
+        assert!(
+            reply.text().contains("FAIL") && !acknowledges(&reply),
+            "{body:?}"
+        );
+    }
+}
+
+#[test]
 fn a_notification_from_a_clock_that_is_wrong_is_stale() {
     for advance_s in [-400, 400] {
         let (world, buyer, order_no) = with_attempt("v3");
