@@ -13,7 +13,7 @@ use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
 /// The route WeChat notifies payments to.
-const NOTIFY_PATH: &str = "/wx/pay/notify";
+pub(super) const NOTIFY_PATH: &str = "/wx/pay/notify";
 const MIB: u64 = 1024 * 1024;
 
 /// Takes the address `listen` with the limits of `config`.

@@ -89,6 +89,10 @@ impl Client {
         Ok(Self { inner })
     }
 
+    pub(super) fn inner(&self) -> &reqwest::Client {
+        &self.inner
+    }
+
     /// Sends `request` and reads the whole answer within `deadline`, of at most `limit_bytes`.
     ///
     /// # Errors

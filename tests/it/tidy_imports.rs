@@ -36,6 +36,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quick_cache", &["store"]),
     ("rand", &["base"]),
     ("reqwest", &["web"]),
+    ("rustix", &["cli", "store"]),
     ("rustls", &["web"]),
     ("rustls_pki_types", &["web", "base"]),
     ("serde", &[]),
