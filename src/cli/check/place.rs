@@ -35,7 +35,7 @@ pub(super) fn data_dir(path: &Path) -> Vec<Finding> {
 fn parent(path: &Path) -> Finding {
     let shown = path.display();
     let exists = path.ancestors().skip(1).map(nonempty).find(|p| p.exists());
-    let writable = exists.is_some_and(|parent| may_write(parent));
+    let writable = exists.is_some_and(may_write);
     if writable {
         let seen = words(
             format!("数据目录 {shown} 还没有，首次启动时创建"),
