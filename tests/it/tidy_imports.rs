@@ -51,6 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing", &[]),
     ("tracing_subscriber", &["cli"]),
     ("webpki_roots", &["web"]),
+    ("x509_cert", &["base"]),
     ("zeroize", &["base"]),
 ];
 
