@@ -4,18 +4,19 @@
 
 use std::path::Path;
 
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::credentials::{Credentials, Keys};
 use super::fixtures::credentials;
-use super::order_v3::{self, Call};
 use super::pay_params::PayParams;
 use super::sign_v2::{self, SignType};
 use super::sign_v3::{answer_string, lines, pay_string};
 use super::suspects;
+use super::talk_v3::{self, Call};
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::xml::Fields;
-use crate::base::{Secret, Timestamp};
+use crate::base::{Secret, Timestamp, cipher, hash};
 
 fn golden(name: &str) -> String {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wechat");
@@ -114,7 +115,7 @@ fn what_the_v2_vectors_refuse_is_refused() {
         );
     }
     for vector in v2("xml_reject") {
-        let refused = super::order_v2::read("POST", text(&vector, "/xml").as_bytes());
+        let refused = super::talk_v2::read("POST", text(&vector, "/xml").as_bytes());
         assert_eq!(
             refused.unwrap_err().code,
             "XML_FORMAT_ERROR",
@@ -152,7 +153,7 @@ fn every_v3_request_of_the_vectors_is_proved_and_no_altered_one() {
         };
         let now = Timestamp::from_unix(seconds);
         let prove = |call: &Call<'_>| {
-            let proved = order_v3::prove((&account, &keys), call, now);
+            let proved = talk_v3::prove((&account, &keys), call, now);
             proved.map_err(|refused| refused.code)
         };
         assert_eq!(prove(&call), Ok(()), "{id}");
@@ -279,5 +280,17 @@ fn the_merchant_key_of_the_vectors_signs_as_they_say() {
             "{}",
             vector["id"]
         );
+    }
+}
+
+#[test]
+fn a_refund_is_sealed_into_the_req_info_the_vectors_open() {
+    for vector in v2("refund_req_info") {
+        let key = hash::md5_hex(text(&vector, "/api_key").as_bytes());
+        assert_eq!(key, text(&vector, "/aes_key_ascii"), "{}", vector["id"]);
+        let plain = text(&vector, "/plaintext").as_bytes();
+        let sealed = cipher::ecb256_seal(key.as_bytes(), plain).unwrap();
+        let sealed = BASE64.encode(&sealed);
+        assert_eq!(sealed, text(&vector, "/req_info"), "{}", vector["id"]);
     }
 }
