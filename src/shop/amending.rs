@@ -64,7 +64,9 @@ fn changes(before: &Order, after: &Order) -> String {
     }
     let number = OutTradeNo::new(after.order_no.clone(), after.attempts.max(1));
     if after.attempts > 0 && before.total != after.total {
-        changes.push(format!("{number} 若未付款将被关闭，再付款时用新的商户订单号"));
+        changes.push(format!(
+            "{number} 若未付款将被关闭，再付款时用新的商户订单号"
+        ));
     }
     changes.join("；")
 }

@@ -27,7 +27,9 @@ const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// The pause after a query that was tried `step` times before.
 fn pause(step: u16) -> Duration {
     let doubled = 1_u32.checked_shl(u32::from(step.min(16)));
-    FIRST.saturating_mul(doubled.unwrap_or(u32::MAX)).min(LONGEST)
+    FIRST
+        .saturating_mul(doubled.unwrap_or(u32::MAX))
+        .min(LONGEST)
 }
 
 /// Plans the first query of an attempt that the buyer is about to pay.

@@ -64,7 +64,10 @@ mod tests {
     #[test]
     fn a_moment_of_today_is_told_in_beijing_time() {
         let at = Timestamp::from_unix(1_767_247_510);
-        assert_eq!((at.rfc3339().len(), clock_time(at)), (25, "14:05:10".into()));
+        assert_eq!(
+            (at.rfc3339().len(), clock_time(at)),
+            (25, "14:05:10".into())
+        );
     }
 
     #[test]

@@ -232,11 +232,20 @@ mod tests {
         let table = [
             (WorkKind::Expire, Work::Expire(order.clone())),
             (WorkKind::Close, Work::Close(order.clone())),
-            (WorkKind::Query, Work::Query(OutTradeNo::new(order.clone(), 3))),
+            (
+                WorkKind::Query,
+                Work::Query(OutTradeNo::new(order.clone(), 3)),
+            ),
             (WorkKind::Refund, Work::Refund("R1_x-9".parse().unwrap())),
             (WorkKind::Report, Work::Report(order.clone())),
-            (WorkKind::Message, Work::Message(Occasion::Paid, order.clone())),
-            (WorkKind::Message, Work::Message(Occasion::Shipped, order.clone())),
+            (
+                WorkKind::Message,
+                Work::Message(Occasion::Paid, order.clone()),
+            ),
+            (
+                WorkKind::Message,
+                Work::Message(Occasion::Shipped, order.clone()),
+            ),
             (WorkKind::Complete, Work::Complete(order)),
             (WorkKind::Bill, Work::Bill(at(0))),
         ];

@@ -143,7 +143,10 @@ pub(super) fn attempt(number: &OutTradeNo) -> Vec<u8> {
 /// When WeChat is asked next about the attempt of this number.
 pub(super) fn next_query(number: &OutTradeNo) -> Vec<u8> {
     let order_no = number.order_no().as_str().as_bytes();
-    key(NEXT_QUERY, &[order_no, END, &number.attempt().to_be_bytes()])
+    key(
+        NEXT_QUERY,
+        &[order_no, END, &number.attempt().to_be_bytes()],
+    )
 }
 
 pub(super) fn transaction(id: &TransactionId) -> Vec<u8> {

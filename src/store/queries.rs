@@ -15,7 +15,9 @@ use crate::base::{OutTradeNo, Timestamp};
 /// [`StoreError`].
 pub fn next(read: &impl Read, number: &OutTradeNo) -> Result<Option<Timestamp>, StoreError> {
     let at = counters::number(read, &keys::next_query(number))?;
-    Ok(at.and_then(|at| i64::try_from(at).ok()).map(Timestamp::from_unix))
+    Ok(at
+        .and_then(|at| i64::try_from(at).ok())
+        .map(Timestamp::from_unix))
 }
 
 /// Enters a query of this attempt, due at `at` and tried `step` times before, in place of the one
