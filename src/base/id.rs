@@ -141,6 +141,18 @@ impl RefundNo {
     }
 }
 
+impl RefundNo {
+    /// The number of the `nth` refund of money that must go back: made of the payment alone, so
+    /// that a store that forgot it, being an older copy, asks WeChat for the same refund again.
+    pub fn owed(paid: &TransactionId, placed_at: Timestamp, nth: usize) -> Self {
+        let digest = super::hash::sha256(format!("{nth} {paid}").as_bytes());
+        let entropy = digest
+            .first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first));
+        Self::new(placed_at.unix().saturating_mul(1000), entropy)
+    }
+}
+
 /// The number of one payment attempt at WeChat: `<order_no>`, then `<order_no>_2`, `_3`, …
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct OutTradeNo {
@@ -287,6 +299,17 @@ mod tests {
         for text in ["", "a b", "a/b", &"1".repeat(65)] {
             assert!(text.parse::<RefundNo>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_refund_of_owed_money_has_one_number_for_each_payment_and_turn() {
+        let at = Timestamp::from_unix(BASE_MS / 1000);
+        let paid = |n: u32| format!("4200{n}").parse().unwrap();
+        let first = RefundNo::owed(&paid(1), at, 0);
+        assert_eq!(RefundNo::owed(&paid(1), at, 0), first);
+        assert_ne!(RefundNo::owed(&paid(2), at, 0), first);
+        assert_ne!(RefundNo::owed(&paid(1), at, 1), first);
+        assert!(first.as_str().starts_with("R20260101000030"), "{first}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod refund_room;
 #[cfg(test)]
 mod refund_samples;
 pub mod refund_status;
+pub mod refund_told;
 pub mod refusal;
 pub mod timeline;
 pub mod user;

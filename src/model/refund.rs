@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::refund_status::RefundStatus;
+pub use super::refund_told::{Claimed, RefundMismatch, Told};
 use super::{Attempt, Order, OrderStatus, Protocol, Refusal};
 use crate::base::{Fen, OrderNo, OutTradeNo, RefundNo, Timestamp, TransactionId};
 
@@ -97,7 +98,7 @@ pub struct Refund {
     pub reason: String,
     /// Whether stock returns.
     pub restock: Restock,
-    /// Where WeChat is to tell its end; repeated identically.
+    /// Where WeChat is to tell its end: empty until it is first sent, repeated identically then.
     pub notify_url: String,
     /// Where it stands.
     pub status: RefundStatus,
@@ -111,59 +112,8 @@ pub struct Refund {
     pub created_at: Timestamp,
     /// When the money was back.
     pub success_at: Option<Timestamp>,
-}
-
-/// What WeChat tells of a refund, its signature verified, not yet compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// WeChat's number.
-    pub refund_id: String,
-    /// Where it stands there.
-    pub status: RefundStatus,
-    /// When the money was back.
-    pub success_at: Option<Timestamp>,
-}
-
-/// What of a refund WeChat must repeat as we have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimed<'a> {
-    /// The attempt it names.
-    pub out_trade_no: &'a str,
-    /// The payment it names.
-    pub transaction_id: &'a str,
-    /// The payment's amount.
-    pub total: Fen,
-    /// The refund's amount.
-    pub amount: Fen,
-}
-
-/// What a refund told of by WeChat must share with ours, and did not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RefundMismatch {
-    /// Another merchant.
-    #[error("mchid 与支付单不同")]
-    MchId,
-    /// Told in the other protocol.
-    #[error("通知的协议与退款单不同")]
-    Protocol,
-    /// Another attempt.
-    #[error("out_trade_no 与退款单不同")]
-    OutTradeNo,
-    /// Another payment.
-    #[error("微信支付订单号与退款单不同")]
-    Transaction,
-    /// Another amount of the payment.
-    #[error("原订单金额与退款单不同")]
-    Total,
-    /// Another amount of the refund.
-    #[error("退款金额与退款单不同")]
-    Amount,
-    /// It ended before, the other way.
-    #[error("退款单已有相反的最终结果")]
-    Final,
-    /// WeChat, asked, does not know it.
-    #[error("向微信查询，没有这笔退款")]
-    Absent,
+    /// When it is looked at next; kept by the store together with the due work.
+    pub next_at: Option<Timestamp>,
 }
 
 /// What follows from a step of a refund, carried out in the same transaction.
@@ -195,8 +145,6 @@ pub struct NewRefund {
     pub reason: String,
     /// Whether stock returns.
     pub restock: Restock,
-    /// Where WeChat is to tell its end.
-    pub notify_url: String,
     /// When it is written down.
     pub now: Timestamp,
 }
@@ -217,13 +165,14 @@ impl Refund {
             total: attempt.amount,
             reason: new.reason,
             restock: new.restock,
-            notify_url: new.notify_url,
+            notify_url: String::new(),
             status: RefundStatus::Processing,
             sent_at: None,
             refund_id: None,
             last_error: None,
             created_at: new.now,
             success_at: None,
+            next_at: None,
         })
     }
 
@@ -243,11 +192,19 @@ impl Refund {
         }
     }
 
-    /// The refund while it is being sent at `now`.
+    /// The refund while it is being sent at `now`; the first time fixes where its end is told.
     #[must_use]
-    pub fn sent(self, now: Timestamp) -> Self {
-        let sent_at = Some(now);
-        Self { sent_at, ..self }
+    pub fn sent(self, notify_url: &str, now: Timestamp) -> Self {
+        let fixed = if self.notify_url.is_empty() {
+            notify_url.to_owned()
+        } else {
+            self.notify_url
+        };
+        Self {
+            sent_at: Some(now),
+            notify_url: fixed,
+            ..self
+        }
     }
 
     /// Whether what WeChat claims of this refund is ours.
@@ -399,17 +356,25 @@ impl Refund {
         }
     }
 
-    /// How a merchant's wish to move it is met.
+    /// The refund when the merchant wants it tried again.
+    ///
+    /// One that WeChat refused is taken up under its own number: WeChat never held it.
     ///
     /// # Errors
-    /// [`Refusal::RefundManual`] when nothing can move it.
-    pub fn retry(&self) -> Result<(), Refusal> {
-        let what = match (self.status, self.kind) {
-            (RefundStatus::Processing | RefundStatus::Abnormal, _) => return Ok(()),
-            (RefundStatus::Success, _) => "这笔退款已经成功，无需再试",
-            (RefundStatus::Closed, _) => "这笔退款已关闭，钱未退出；如仍要退，请新建一笔退款",
-        };
-        Err(Refusal::RefundManual { what })
+    /// [`Refusal::RefundManual`] when WeChat closed it: a new one needs a new number.
+    pub fn taken_up(self) -> Result<Self, Refusal> {
+        match (self.status, &self.refund_id) {
+            (RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Success, _) => {
+                Ok(self)
+            }
+            (RefundStatus::Closed, None) if self.kind != RefundKind::External => Ok(Self {
+                status: RefundStatus::Processing,
+                ..self
+            }),
+            (RefundStatus::Closed, _) => Err(Refusal::RefundManual {
+                what: "微信已关闭这笔退款，钱未退出；如仍要退，请新建一笔退款",
+            }),
+        }
     }
 }
 

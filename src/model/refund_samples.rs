@@ -70,7 +70,6 @@ pub(super) fn new(kind: RefundKind, amount: u64) -> NewRefund {
         amount: Fen::new(amount),
         reason: "不想要了".into(),
         restock: Restock::Yes,
-        notify_url: "https://shop.example.com/wx/refund/notify".into(),
         now: at(20),
     }
 }

@@ -201,11 +201,31 @@ fn a_refund_that_differs_in_any_point_is_not_ours() {
 }
 
 #[test]
-fn only_what_is_not_final_is_tried_again() {
+fn what_wechat_closed_is_not_tried_again_and_what_it_refused_is_open_again() {
     for status in RefundStatus::ALL {
-        let refund = refund(status, Some("5"), RefundKind::Merchant);
-        assert_eq!(refund.retry().is_ok(), !refund.is_final(), "{status:?}");
+        for (id, kind) in [
+            (Some("5"), RefundKind::Merchant),
+            (None, RefundKind::External),
+        ] {
+            let refund = refund(status, id, kind);
+            let open = status != RefundStatus::Closed;
+            assert_eq!(refund.clone().taken_up().is_ok(), open, "{status:?}");
+            assert!(!open || refund.clone().taken_up() == Ok(refund));
+        }
     }
+    let refused = refund(RefundStatus::Closed, None, RefundKind::Merchant);
+    let status = RefundStatus::Processing;
+    assert_eq!(refused.clone().taken_up(), Ok(Refund { status, ..refused }));
+}
+
+#[test]
+fn where_the_end_is_told_is_fixed_by_the_first_sending() {
+    let new = refund(RefundStatus::Processing, None, RefundKind::Merchant);
+    let sent = new.sent("https://a/", at(1)).sent("https://b/", at(2));
+    assert_eq!(
+        (sent.notify_url.as_str(), sent.sent_at),
+        ("https://a/", Some(at(2)))
+    );
 }
 
 #[test]

@@ -163,7 +163,6 @@ pub(super) fn refund(order: &Order, n: u64) -> Refund {
         amount: Fen::new(100),
         reason: "不想要了".to_owned(),
         restock: Restock::Yes,
-        notify_url: "https://shop.example.com/wx/refund/notify".to_owned(),
         now: at(90),
     };
     let attempt = paid(attempt(order, 1), "4200000000202601010000000001");
@@ -177,7 +176,8 @@ pub(super) fn refund(order: &Order, n: u64) -> Refund {
     Refund {
         last_error,
         refund_id,
-        ..opened.sent(at(91))
+        next_at: Some(at(151)),
+        ..opened.sent("https://shop.example.com/wx/refund/notify", at(91))
     }
 }
 
