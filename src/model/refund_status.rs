@@ -2,23 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where a refund stands. CONTRACT §3: only [`Self::Success`] and [`Self::Closed`] are final.
+/// The state of a refund; only success and closed are final.
 ///
-/// Source: 微信支付 APIv3 · 退款申请 (`status`); APIv2 · 查询退款 (`refund_status_$n`).
+/// Source: 微信支付 APIv3 · 查询单笔退款 (`status`); APIv2 · 查询退款 (`refund_status_$n`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RefundStatus {
-    /// On its way.
+    /// Accepted, or about to be asked for; the money is not back yet.
     Processing,
-    /// The money is back.
+    /// The payer has the money.
     Success,
-    /// The money cannot go where it came from; the merchant must say where instead.
+    /// The money could not be given back the way it came; it can be taken up again.
     Abnormal,
-    /// Ended without the money going back.
+    /// Refused for good: the money stays with the merchant.
     Closed,
 }
 
 impl RefundStatus {
-    /// Every status, for tables.
+    /// All of them.
     pub const ALL: [Self; 4] = [
         Self::Processing,
         Self::Success,
@@ -26,7 +26,7 @@ impl RefundStatus {
         Self::Closed,
     ];
 
-    /// The contract's word.
+    /// The contract's name of it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Processing => "processing",
