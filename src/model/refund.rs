@@ -240,15 +240,24 @@ impl Refund {
     /// Source: 微信支付 APIv3 · 退款结果通知, 发起异常退款.
     ///
     /// # Errors
-    /// [`RefundMismatch::Final`] when it succeeded, or WeChat closed it, before.
+    /// [`RefundMismatch::Final`] when it succeeded and is told closed, or the reverse.
     pub fn told(self, told: &Told, now: Timestamp) -> Result<Step, RefundMismatch> {
         if self.status == told.status && self.refund_id.is_some() {
             return Ok((self, vec![]));
         }
-        match self.status {
-            RefundStatus::Success => return Err(RefundMismatch::Final),
-            RefundStatus::Closed if self.refund_id.is_some() => return Err(RefundMismatch::Final),
-            RefundStatus::Closed | RefundStatus::Processing | RefundStatus::Abnormal => {}
+        let ended = self.is_final() && self.refund_id.is_some();
+        match told.status {
+            // Old news: an answer that was overtaken by the word of its end.
+            RefundStatus::Processing | RefundStatus::Abnormal if ended => {
+                return Ok((self, vec![]));
+            }
+            RefundStatus::Success | RefundStatus::Closed if ended => {
+                return Err(RefundMismatch::Final);
+            }
+            RefundStatus::Processing
+            | RefundStatus::Abnormal
+            | RefundStatus::Success
+            | RefundStatus::Closed => {}
         }
         let after = Self {
             refund_id: Some(told.refund_id.clone()),

@@ -10,6 +10,7 @@ pub(super) fn shop_of(appid: AppId) -> Arc<Shop> {
         appid,
         mchid: Some("1900000109".parse().unwrap()),
         notify_url: "http://127.0.0.1/wx/pay/notify".into(),
+        refund_notify_url: "http://127.0.0.1/wx/refund/notify".into(),
         token_ttl: Duration::from_secs(7200),
         token_salt: Secret::from("salt"),
         pay_within: Duration::from_secs(1800),

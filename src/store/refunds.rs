@@ -3,9 +3,10 @@
 //! What may happen to a refund is `model`'s to say; when it is looked at again is `due`'s.
 
 use super::codec::{self, collect};
+use super::due::{self, Work};
 use super::records::{RefundIndexRecord, RefundRecord, RefundRequestRecord};
 use super::{Failure, KeyRange, Read, StoreError, Tx, keys};
-use crate::base::{OrderNo, RefundNo};
+use crate::base::{OrderNo, RefundNo, Timestamp};
 use crate::model::{Refund, RefundRequest, Refusal};
 
 /// The refund of this number.
@@ -45,11 +46,48 @@ pub fn of_order(read: &impl Read, order_no: &OrderNo) -> Result<Vec<Refund>, Sto
     Ok(refunds)
 }
 
+/// Keeps `refund`, new or read in this transaction, to be looked at at `at` and not before; it was
+/// looked at `step` times.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn plan(
+    tx: &mut Tx<'_>,
+    refund: Refund,
+    at: Timestamp,
+    step: u16,
+) -> Result<Refund, StoreError> {
+    let planned = unplanned(tx, refund);
+    due::schedule(tx, at, &Work::Refund(planned.refund_no.clone()), step);
+    let next_at = Some(at);
+    let planned = Refund { next_at, ..planned };
+    put(tx, &planned)?;
+    Ok(planned)
+}
+
+/// Keeps `refund`, new or read in this transaction, that is looked at no more.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn end(tx: &mut Tx<'_>, refund: Refund) -> Result<Refund, StoreError> {
+    let ended = unplanned(tx, refund);
+    put(tx, &ended)?;
+    Ok(ended)
+}
+
+fn unplanned(tx: &mut Tx<'_>, refund: Refund) -> Refund {
+    if let Some(before) = refund.next_at {
+        due::unschedule(tx, before, &Work::Refund(refund.refund_no.clone()));
+    }
+    let next_at = None;
+    Refund { next_at, ..refund }
+}
+
 /// Keeps a refund, new or changed, and its index.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn put(tx: &mut Tx<'_>, refund: &Refund) -> Result<(), StoreError> {
+fn put(tx: &mut Tx<'_>, refund: &Refund) -> Result<(), StoreError> {
     let index = keys::order_refund(&refund.order_no, &refund.refund_no);
     if tx.get(&index)?.is_none() {
         let record = RefundIndexRecord::V1(refund.refund_no.clone());
