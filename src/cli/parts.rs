@@ -14,6 +14,7 @@ use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
 /// The route WeChat notifies payments to.
 pub(super) const NOTIFY_PATH: &str = "/wx/pay/notify";
+const REFUND_NOTIFY_PATH: &str = "/wx/refund/notify";
 const MIB: u64 = 1024 * 1024;
 
 /// Takes the address `listen` with the limits of `config`.
@@ -93,6 +94,7 @@ fn settings(config: &Config) -> Settings {
         appid: config.wechat.appid.clone(),
         mchid: merchant.map(|merchant| merchant.mchid.clone()),
         notify_url: format!("{}{NOTIFY_PATH}", config.server.public_url),
+        refund_notify_url: format!("{}{REFUND_NOTIFY_PATH}", config.server.public_url),
         token_ttl: config.token.ttl,
         token_salt: config.token.salt.clone(),
         pay_within: config.order.pay_within,

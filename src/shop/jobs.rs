@@ -24,7 +24,12 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 3] = [WorkKind::Expire, WorkKind::Close, WorkKind::Query];
+const KINDS: [WorkKind; 4] = [
+    WorkKind::Expire,
+    WorkKind::Close,
+    WorkKind::Query,
+    WorkKind::Refund,
+];
 
 /// Whether more is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,12 +138,9 @@ impl Shop {
             Work::Expire(order_no) => self.expire(order_no.clone(), now).await,
             Work::Close(_) => self.due_close(due).await,
             Work::Query(_) => self.due_query(due).await,
+            Work::Refund(_) => self.due_refund(due).await,
             // Not among KINDS: nothing of these is looked for yet.
-            Work::Refund(_)
-            | Work::Report(_)
-            | Work::Message(..)
-            | Work::Complete(_)
-            | Work::Bill(_) => Ok(()),
+            Work::Report(_) | Work::Message(..) | Work::Complete(_) | Work::Bill(_) => Ok(()),
         }
     }
 
