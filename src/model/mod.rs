@@ -9,6 +9,8 @@ pub mod order;
 pub mod order_event;
 pub mod price;
 pub mod refusal;
+pub mod shipping;
+pub mod shipping_report;
 pub mod timeline;
 pub mod user;
 
@@ -17,5 +19,7 @@ pub use goods::Goods;
 pub use order::{Effect, Order, OrderEvent, OrderStatus};
 pub use price::{Line, LineWanted};
 pub use refusal::Refusal;
+pub use shipping::{Delivery, Logistics, Parcel, ShipWanted, Shipment};
+pub use shipping_report::{ReportStatus, Settlement, ShippingReport};
 pub use timeline::Entry;
 pub use user::{Address, User};

@@ -12,6 +12,7 @@ use super::call::{Call, Stamp};
 use super::config::WechatConfig;
 use super::error::{Cause, WechatError};
 use super::mini::{self, Session};
+use super::mini_token::TokenHolder;
 use super::notify::{self, Keys, NotifyRefusal, Opened, UnverifiedNotice};
 use super::paid::PaidNotice;
 use super::prepay::{self, PayParams, PrepayRequest, Protocol, SecondSigning, Wanted};
@@ -37,6 +38,7 @@ pub struct Wechat {
     client: Client,
     config: WechatConfig,
     login_url: Secret<String>,
+    pub(super) mini_token: TokenHolder,
 }
 
 impl Wechat {
@@ -47,6 +49,7 @@ impl Wechat {
             client,
             config,
             login_url,
+            mini_token: TokenHolder::default(),
         }
     }
 
@@ -226,10 +229,16 @@ impl Wechat {
     }
 
     async fn send(&self, request: Outgoing) -> Result<Incoming, WechatError> {
-        let sent = self
-            .client
-            .send(request, TRY_WITHIN, ANSWER_MAX_BYTES)
-            .await;
+        self.send_within(request, ANSWER_MAX_BYTES).await
+    }
+
+    /// Sends one request and reads an answer of at most `limit_bytes`.
+    pub(super) async fn send_within(
+        &self,
+        request: Outgoing,
+        limit_bytes: usize,
+    ) -> Result<Incoming, WechatError> {
+        let sent = self.client.send(request, TRY_WITHIN, limit_bytes).await;
         sent.map_err(|error| match error {
             ClientError::NotSent(why) => WechatError::NotSent(why),
             ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
@@ -260,7 +269,7 @@ fn prepay_call(request: &PrepayRequest) -> Result<Call<PrepayId>, WechatError> {
 }
 
 /// The one log line of a call that failed. A stale code is the client's everyday affair.
-fn log(base: &str, path: &str, error: &WechatError) {
+pub(super) fn log(base: &str, path: &str, error: &WechatError) {
     let url = format_args!("{base}{path}");
     if error.cause() == Some(Cause::CodeInvalid) {
         tracing::debug!(%url, %error, "微信调用被拒绝");

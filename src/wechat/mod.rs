@@ -1,6 +1,7 @@
 //! Floor 2: WeChat's protocols, from the client's side. The one home of its field names.
 //!
-//! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`bill`],
+//! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`push`],
+//! [`mini_user`], [`shipping`], [`subscribe`], [`bill`],
 //! [`prepay`], [`notify`], [`paid`]. They say what to send, how to read what comes back, and
 //! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
 
@@ -11,11 +12,18 @@ pub mod config;
 pub mod error;
 pub mod message;
 pub mod mini;
+mod mini_calls;
+mod mini_error;
 pub mod mini_open;
+pub mod mini_token;
+pub mod mini_user;
 pub mod notify;
 pub mod paid;
 pub mod pay_error;
 pub mod prepay;
+pub mod push;
+pub mod shipping;
+pub mod subscribe;
 pub mod v2;
 pub mod v3;
 
