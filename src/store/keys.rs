@@ -17,6 +17,8 @@
 //! | `d` | kind of work, due second, subject | due work |
 //! | `i` | day, digest of caller, route and key | idempotency key |
 //! | `n` `N` | digest of a notify; number | unmatched notify: its number; itself |
+//! | `z` | order_no, 0, number | a parcel of the order |
+//! | `Z` | order_no, 0, `r` or `s` | its report to WeChat; when its money is settled |
 //! | `M` `K` | name; digest of key | admin; API key |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
@@ -44,6 +46,8 @@ pub(super) const DUE: u8 = b'd';
 pub(super) const IDEMPOTENCY: u8 = b'i';
 pub(super) const UNMATCHED_SEEN: u8 = b'n';
 pub(super) const UNMATCHED: u8 = b'N';
+pub(super) const SHIPMENT: u8 = b'z';
+pub(super) const SHIPPING: u8 = b'Z';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
 pub(super) const PIECE: u8 = b'p';
@@ -203,6 +207,24 @@ pub(super) fn unmatched_seen(digest: &[u8; 32]) -> Vec<u8> {
 
 pub(super) fn unmatched(number: u64) -> Vec<u8> {
     key(UNMATCHED, &[&number.to_be_bytes()])
+}
+
+/// Starts the keys of all parcels of an order.
+pub(super) fn shipments(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPMENT, &[order_no.as_str().as_bytes(), END])
+}
+
+pub(super) fn shipment(order_no: &OrderNo, number: u16) -> Vec<u8> {
+    let parts = [order_no.as_str().as_bytes(), END, &number.to_be_bytes()];
+    key(SHIPMENT, &parts)
+}
+
+pub(super) fn shipping_report(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPPING, &[order_no.as_str().as_bytes(), END, b"r"])
+}
+
+pub(super) fn settlement(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPPING, &[order_no.as_str().as_bytes(), END, b"s"])
 }
 
 pub(super) fn admin(name: &str) -> Vec<u8> {

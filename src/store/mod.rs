@@ -66,6 +66,7 @@ pub mod due;
 pub mod goods;
 pub mod idempotency;
 pub mod orders;
+pub mod shipments;
 pub mod staff;
 pub mod tokens;
 pub mod unmatched;

@@ -3,8 +3,8 @@
 //! Pure. What one call means by a code of its own stands beside that call.
 //! Source: 小程序 · 全局返回码; 接口调用凭据 · 错误码.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::error::{Cause, Refused, WechatError};
 
@@ -138,13 +138,6 @@ pub(super) fn refused(own: &[Row], errcode: i64, said: String) -> Refused {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Code {
-    errcode: i64,
-    errmsg: String,
-}
-
 /// Reads the answer of a call whose success is JSON; a missing `errcode` is 0.
 ///
 /// # Errors
@@ -158,12 +151,18 @@ pub(super) fn read<T: DeserializeOwned>(
     if status != 200 {
         return Err(WechatError::Unknown(format!("HTTP {status}")));
     }
-    let code: Code = serde_json::from_slice(body).map_err(|_| unknown("应答不是 JSON 对象"))?;
-    if code.errcode != 0 {
-        let refused = refused(own, code.errcode, code.errmsg);
+    let object = serde_json::from_slice::<Map<String, Value>>(body);
+    let object = object.map_err(|_| unknown("应答不是 JSON 对象"))?;
+    let errcode = match object.get("errcode") {
+        None => 0,
+        Some(code) => code.as_i64().ok_or_else(|| unknown("errcode 不是整数"))?,
+    };
+    if errcode != 0 {
+        let said = object.get("errmsg").and_then(Value::as_str).unwrap_or("");
+        let refused = refused(own, errcode, said.to_owned());
         return Err(WechatError::Refused(refused));
     }
-    serde_json::from_slice(body).map_err(|_| unknown("应答里缺少应有的字段"))
+    serde_json::from_value(Value::Object(object)).map_err(|_| unknown("应答里缺少应有的字段"))
 }
 
 /// Whether the call failed only because its access token is not the newest or has ended.
