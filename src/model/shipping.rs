@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::goods::check_text;
-use super::{Address, Line, Refusal};
+use super::{Line, Refusal};
 use crate::base::Timestamp;
 
 /// The most parcels of one order. Source: 小程序 · 发货信息录入 (`shipping_list`).
@@ -225,16 +225,12 @@ pub fn cut(text: &str, chars: usize) -> String {
     kept.chain(std::iter::once('…')).collect()
 }
 
-/// The address's phone as SF Express wants it: the last four digits show.
+/// A phone as SF Express wants it: the last four digits show.
 ///
 /// `None` when fewer than four digits are left to show, or all would show.
 /// Source: 小程序 · 发货信息录入 (`receiver_contact`: `+86-177****1234`).
-pub fn masked_contact(address: Option<&Address>) -> Option<String> {
-    let digits: String = address?
-        .phone
-        .chars()
-        .filter(char::is_ascii_digit)
-        .collect();
+pub fn masked_contact(phone: Option<&str>) -> Option<String> {
+    let digits: String = phone?.chars().filter(char::is_ascii_digit).collect();
     let plain = match digits.strip_prefix("86") {
         Some(rest) if rest.len() == 11 => rest,
         Some(_) | None => &digits,

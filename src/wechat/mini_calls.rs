@@ -2,17 +2,20 @@
 //!
 //! What is said and what is believed is decided by the pure modules beside this one.
 
-use crate::base::{Clock, Secret, TransactionId};
+use crate::base::{Secret, TransactionId};
 use crate::web::{Incoming, Method, Outgoing};
 
-use super::client::{Wechat, log};
+use super::client::Wechat;
 use super::error::{Cause, WechatError};
 use super::mini::percent_encoded;
 use super::mini_error::{self, is_stale_token};
 use super::mini_token::{self, AccessToken};
 use super::mini_user::{self, CodeWanted, Picture};
-use super::shipping::{self, Company, KnownOrder, Upload, Uploaded};
+use super::sending::log;
+use super::shipping::{self, Upload, Uploaded};
+use super::shipping_order::{self, Company, KnownOrder};
 use super::subscribe::{self, Message, Sent};
+use super::trace::{self, Trace};
 
 /// The largest picture or list read.
 const ANSWER_MAX_BYTES: usize = 2 * 1024 * 1024;
@@ -29,14 +32,14 @@ impl Wechat {
     /// [`WechatError`], by errcode.
     ///
     /// Source: 小程序 · 获取手机号.
-    pub async fn phone_number(&self, code: &str, clock: &Clock) -> Result<String, WechatError> {
+    pub async fn phone_number(&self, code: &str, trace: &Trace<'_>) -> Result<String, WechatError> {
         let body = mini_user::phone_body(code);
-        let appid = &self.config().appid;
+        let appid = &self.config.appid;
         let read = |status: u16, body: &[u8]| mini_user::read_phone(status, body, appid);
-        let first = self.mini(mini_user::PHONE, &body, &read, clock).await;
+        let first = self.mini(mini_user::PHONE, &body, &read, trace).await;
         match first {
             Err(error) if error.cause() == Some(Cause::Busy) => {
-                self.mini(mini_user::PHONE, &body, &read, clock).await
+                self.mini(mini_user::PHONE, &body, &read, trace).await
             }
             outcome => outcome,
         }
@@ -48,9 +51,13 @@ impl Wechat {
     /// [`WechatError`], by errcode.
     ///
     /// Source: 小程序 · 获取不限制的小程序码.
-    pub async fn wxacode(&self, code: &CodeWanted, clock: &Clock) -> Result<Picture, WechatError> {
+    pub async fn wxacode(
+        &self,
+        code: &CodeWanted,
+        trace: &Trace<'_>,
+    ) -> Result<Picture, WechatError> {
         let (body, read) = (code.body(), &mini_user::read_picture);
-        self.mini(mini_user::WXACODE, &body, read, clock).await
+        self.mini(mini_user::WXACODE, &body, read, trace).await
     }
 
     /// Sends a subscribe message.
@@ -59,9 +66,13 @@ impl Wechat {
     /// [`WechatError`] for what has nothing to do with this message.
     ///
     /// Source: 小程序 · 发送订阅消息.
-    pub async fn send_message(&self, what: &Message, clock: &Clock) -> Result<Sent, WechatError> {
+    pub async fn send_message(
+        &self,
+        what: &Message,
+        trace: &Trace<'_>,
+    ) -> Result<Sent, WechatError> {
         let (body, read) = (what.body(), &subscribe::read_sent);
-        self.mini(subscribe::SEND, &body, read, clock).await
+        self.mini(subscribe::SEND, &body, read, trace).await
     }
 
     /// Tells WeChat how an order was shipped. The same call may be repeated.
@@ -73,10 +84,10 @@ impl Wechat {
     pub async fn upload_shipping(
         &self,
         upload: &Upload,
-        clock: &Clock,
+        trace: &Trace<'_>,
     ) -> Result<Uploaded, WechatError> {
         let (body, read) = (upload.body(), &shipping::read_uploaded);
-        self.mini(shipping::UPLOAD, &body, read, clock).await
+        self.mini(shipping::UPLOAD, &body, read, trace).await
     }
 
     /// Where a paid order stands at WeChat's shipping service.
@@ -88,10 +99,10 @@ impl Wechat {
     pub async fn shipping_of(
         &self,
         transaction_id: &TransactionId,
-        clock: &Clock,
+        trace: &Trace<'_>,
     ) -> Result<KnownOrder, WechatError> {
-        let (body, read) = (shipping::order_body(transaction_id), &shipping::read_order);
-        self.mini(shipping::GET_ORDER, &body, read, clock).await
+        let (body, read) = (shipping_order::order_body(transaction_id), &shipping_order::read_order);
+        self.mini(shipping_order::GET_ORDER, &body, read, trace).await
     }
 
     /// Whether the mini program has shipping management switched on.
@@ -100,10 +111,10 @@ impl Wechat {
     /// [`WechatError`], by errcode.
     ///
     /// Source: 小程序 · 查询小程序是否已开通发货信息管理服务.
-    pub async fn is_trade_managed(&self, clock: &Clock) -> Result<bool, WechatError> {
-        let body = shipping::managed_body(&self.config().appid);
-        let read = &shipping::read_managed;
-        self.mini(shipping::IS_MANAGED, &body, read, clock).await
+    pub async fn is_trade_managed(&self, trace: &Trace<'_>) -> Result<bool, WechatError> {
+        let body = shipping_order::managed_body(&self.config.appid);
+        let read = &shipping_order::read_managed;
+        self.mini(shipping_order::IS_MANAGED, &body, read, trace).await
     }
 
     /// The couriers that WeChat can trace.
@@ -112,9 +123,9 @@ impl Wechat {
     /// [`WechatError`], by errcode.
     ///
     /// Source: 小程序 · 获取运力 id 列表.
-    pub async fn express_companies(&self, clock: &Clock) -> Result<Vec<Company>, WechatError> {
-        let read = &shipping::read_companies;
-        self.mini(shipping::COMPANIES, "{}", read, clock).await
+    pub async fn express_companies(&self, trace: &Trace<'_>) -> Result<Vec<Company>, WechatError> {
+        let read = &shipping_order::read_companies;
+        self.mini(shipping_order::COMPANIES, "{}", read, trace).await
     }
 
     /// One call with the access token; with a fresh one once more when WeChat no longer takes it.
@@ -123,10 +134,10 @@ impl Wechat {
         path: &'static str,
         body: &str,
         read: Reader<'_, T>,
-        clock: &Clock,
+        trace: &Trace<'_>,
     ) -> Result<T, WechatError> {
-        let outcome = self.mini_tries(path, body, read, clock).await;
-        outcome.inspect_err(|error| log(&self.config().mini_base, path, error))
+        let outcome = self.mini_tries(path, body, read, trace).await;
+        outcome.inspect_err(|error| log(&self.config.mini_base, path, error))
     }
 
     async fn mini_tries<T>(
@@ -134,27 +145,27 @@ impl Wechat {
         path: &'static str,
         body: &str,
         read: Reader<'_, T>,
-        clock: &Clock,
+        trace: &Trace<'_>,
     ) -> Result<T, WechatError> {
-        let token = self.access_token(clock).await?;
-        let answer = self.mini_post(path, body, &token).await?;
+        let token = self.access_token(trace).await?;
+        let answer = self.mini_post(path, body, &token, trace).await?;
         if !says_stale(&answer) {
             return read(answer.status, &answer.body);
         }
         self.mini_token.forget(&token).await;
-        let token = self.access_token(clock).await?;
-        let answer = self.mini_post(path, body, &token).await?;
+        let token = self.access_token(trace).await?;
+        let answer = self.mini_post(path, body, &token, trace).await?;
         read(answer.status, &answer.body)
     }
 
-    async fn access_token(&self, clock: &Clock) -> Result<Secret<String>, WechatError> {
-        let fetch = || self.fetch_token(clock);
-        self.mini_token.token(clock, fetch).await
+    async fn access_token(&self, trace: &Trace<'_>) -> Result<Secret<String>, WechatError> {
+        let fetch = || self.fetch_token(trace);
+        self.mini_token.token(trace.clock(), fetch).await
     }
 
     /// Asks for the access token in normal mode, which gives the same one while it lives.
-    async fn fetch_token(&self, clock: &Clock) -> Result<AccessToken, WechatError> {
-        let config = self.config();
+    async fn fetch_token(&self, trace: &Trace<'_>) -> Result<AccessToken, WechatError> {
+        let config = &self.config;
         let body = mini_token::body(&config.appid, &config.secret);
         let base = config.mini_base.trim_end_matches('/');
         let request = Outgoing {
@@ -163,8 +174,10 @@ impl Wechat {
             headers: vec![("content-type", "application/json".to_owned())],
             body: body.reveal().clone().into_bytes(),
         };
-        let answer = self.send_within(request, ANSWER_MAX_BYTES).await;
-        let token = answer.and_then(|a| mini_token::read(a.status, &a.body, clock.now()));
+        let answer = self
+            .send_within(&self.client, request, ANSWER_MAX_BYTES)
+            .await;
+        let token = answer.and_then(|a| mini_token::read(a.status, &a.body, trace.clock().now()));
         token.inspect_err(|error| log(base, mini_token::STABLE_TOKEN, error))
     }
 
@@ -173,8 +186,9 @@ impl Wechat {
         path: &'static str,
         body: &str,
         token: &Secret<String>,
+        trace: &Trace<'_>,
     ) -> Result<Incoming, WechatError> {
-        let base = self.config().mini_base.trim_end_matches('/');
+        let base = self.config.mini_base.trim_end_matches('/');
         let token = percent_encoded(token.reveal());
         let request = Outgoing {
             method: Method::POST,
@@ -182,7 +196,15 @@ impl Wechat {
             headers: vec![("content-type", "application/json".to_owned())],
             body: body.as_bytes().to_vec(),
         };
-        self.send_within(request, ANSWER_MAX_BYTES).await
+        let began_ms = trace.clock().now_ms();
+        let sent = self.send_within(&self.client, request, ANSWER_MAX_BYTES);
+        let sent = sent.await;
+        let answered = match &sent {
+            Ok(answer) => trace::answered_mini(answer),
+            Err(error) => error.to_string(),
+        };
+        trace.note(began_ms, trace::asked_mini(path, body), answered);
+        sent
     }
 }
 

@@ -4,6 +4,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::wechat::shipping_order::{
+    KnownOrder, OrderState, read_companies, read_managed, read_order,
+};
 
 fn shipment(company: &str, number: &str) -> Shipment {
     Shipment {
