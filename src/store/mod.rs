@@ -67,6 +67,7 @@ pub mod goods;
 pub mod idempotency;
 pub mod orders;
 pub mod shipments;
+pub mod queries;
 pub mod staff;
 pub mod tokens;
 pub mod unmatched;
