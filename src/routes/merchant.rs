@@ -115,8 +115,7 @@ pub(super) async fn list_orders(shop: Arc<Shop>, _: Merchant, req: Req) -> Outco
         uid: uid_wanted(&req)?,
     };
     let page = shop.search_orders(query, page_wanted(&req)?).await?;
-    let told = page.items.iter();
-    let told = told.map(|t| MerchantOrderView::new(&t.order, &t.attempts, &t.timeline));
+    let told = page.items.iter().map(MerchantOrderView::from);
     let view = MerchantOrdersView {
         orders: told.collect(),
         next_cursor: page.next_cursor.as_deref(),

@@ -15,14 +15,14 @@ use crate::shop::Shop;
 use crate::shop::orders::ToldOrder;
 use crate::web::{Outcome, Req, StatusCode, json, no_store};
 
-fn told(told: &ToldOrder) -> Outcome {
-    let view = MerchantOrderView::new(&told.order, &told.attempts, &told.timeline);
+pub(super) fn told(told: &ToldOrder) -> Outcome {
+    let view = MerchantOrderView::from(told);
     Ok(no_store(json(StatusCode::OK, &view)))
 }
 
 /// An order as the merchant sees it, for a command.
 pub fn order_json(told: &ToldOrder) -> Value {
-    let view = MerchantOrderView::new(&told.order, &told.attempts, &told.timeline);
+    let view = MerchantOrderView::from(told);
     serde_json::to_value(view).unwrap_or_default()
 }
 

@@ -9,6 +9,8 @@ mod merchant;
 mod merchant_orders;
 mod ops;
 mod orders;
+mod push;
+mod shipping;
 mod views;
 
 pub use callers::{Buyer, Merchant};
@@ -30,6 +32,7 @@ pub fn table() -> Vec<Route<Shop>> {
         route(DELETE, "/api/v1/token", buyer::log_out),
         route(GET, "/api/v1/user", buyer::show_user),
         route(PATCH, "/api/v1/user", buyer::change_user),
+        route(POST, "/api/v1/user/phone", buyer::take_phone),
         route(POST, "/api/v1/user/decrypt", buyer::decrypt),
         route(GET, "/api/v1/user/address", buyer::show_address),
         route(PUT, "/api/v1/user/address", buyer::set_address),
@@ -43,6 +46,8 @@ pub fn table() -> Vec<Route<Shop>> {
         route(POST, "/api/v1/orders/{order_no}/cancel", orders::cancel),
         route(POST, "/api/v1/orders/{order_no}/receive", orders::receive),
         route(POST, "/wx/pay/notify", callbacks::pay_notify),
+        route(GET, "/wx/message", push::check),
+        route(POST, "/wx/message", push::take),
         route(GET, "/admin/v1/goods", merchant::list_goods),
         route(POST, "/admin/v1/goods", merchant::create_goods),
         route(GET, "/admin/v1/goods/{id}", merchant::show_goods),
@@ -65,6 +70,13 @@ pub fn table() -> Vec<Route<Shop>> {
             "/admin/v1/orders/{order_no}/close",
             merchant_orders::close,
         ),
+        route(POST, "/admin/v1/orders/{order_no}/ship", shipping::ship),
+        route(
+            GET,
+            "/admin/v1/express-companies",
+            shipping::express_companies,
+        ),
+        route(GET, "/admin/v1/wxacode", shipping::wxacode),
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),
     ]

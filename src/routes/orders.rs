@@ -9,7 +9,7 @@ use super::buyer::NewAddress;
 use super::catalogue::page_wanted;
 use super::views::{OrderView, OrdersView};
 use crate::base::{GoodsId, OrderNo, Uid};
-use crate::model::{LineWanted, OrderStatus, Refusal};
+use crate::model::{LineWanted, Order, OrderStatus, Refusal};
 use crate::shop::checkout::{Basket, Placing};
 use crate::shop::{Shop, ShopError};
 use crate::store::idempotency::{Claim, Usage};
@@ -46,10 +46,13 @@ pub(super) async fn place(shop: Arc<Shop>, buyer: Buyer, mut req: Req) -> Outcom
         now: req.at,
     };
     let order = shop.place(placing).await?;
-    Ok(no_store(json(
-        StatusCode::CREATED,
-        &OrderView::from(&order),
-    )))
+    shown(&shop, StatusCode::CREATED, &order).await
+}
+
+/// An order with what is kept beside it, for its buyer.
+async fn shown(shop: &Shop, status: StatusCode, order: &Order) -> Outcome {
+    let beside = shop.beside(order).await?;
+    Ok(no_store(json(status, &OrderView::new(order, &beside))))
 }
 
 fn wanted(line: &NewLine) -> LineWanted {
@@ -106,14 +109,16 @@ pub(super) async fn list(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let page = shop
         .list_orders(buyer.uid(), status, page_wanted(&req)?)
         .await?;
-    let (view, bytes) = (OrdersView::from(&page), page.items.len() * ORDER_BYTES + 64);
+    let beside = shop.beside_all(&page.items).await?;
+    let view = OrdersView::new(&page, &beside);
+    let bytes = page.items.len() * ORDER_BYTES + 64;
     Ok(no_store(long_json(StatusCode::OK, &view, bytes)))
 }
 
 /// `GET /api/v1/orders/{order_no}`
 pub(super) async fn show(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let order = shop.order(buyer.uid(), order_no(&req)?).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, StatusCode::OK, &order).await
 }
 
 /// `POST /api/v1/orders/{order_no}/pay`: the five fields for `wx.requestPayment`.
@@ -129,7 +134,7 @@ pub(super) async fn cancel(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let (order_no, at) = (order_no(&req)?, req.at);
     no_fields(req).await?;
     let order = shop.cancel(buyer.uid(), order_no, at).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, StatusCode::OK, &order).await
 }
 
 /// `POST /api/v1/orders/{order_no}/sync`: asks WeChat for the truth.
@@ -137,7 +142,7 @@ pub(super) async fn sync(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let order_no = order_no(&req)?;
     no_fields(req).await?;
     let order = shop.sync(buyer.uid(), order_no).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, StatusCode::OK, &order).await
 }
 
 /// `POST /api/v1/orders/{order_no}/receive`
@@ -145,7 +150,7 @@ pub(super) async fn receive(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome 
     let (order_no, at) = (order_no(&req)?, req.at);
     no_fields(req).await?;
     let order = shop.receive(buyer.uid(), order_no, at).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, StatusCode::OK, &order).await
 }
 
 /// A body without any field: the route needs none, so an empty body is as good as `{}`.

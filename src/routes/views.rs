@@ -2,8 +2,11 @@
 
 use serde::{Serialize, Serializer};
 
+use super::shipping::{ReportView, SettlementView, ShipmentView};
 use crate::base::{GoodsId, Timestamp, TransactionId};
 use crate::model::{Address, Attempt, Entry, Goods, Line, Order, User};
+use crate::shop::beside::Beside;
+use crate::shop::orders::ToldOrder;
 use crate::store::Page;
 
 /// A moment, as the contract writes it.
@@ -15,7 +18,7 @@ impl Serialize for At {
     }
 }
 
-fn at(moment: Option<Timestamp>) -> Option<At> {
+pub(super) fn at(moment: Option<Timestamp>) -> Option<At> {
     moment.map(At)
 }
 
@@ -67,11 +70,12 @@ pub(super) struct OrderView<'a> {
     transaction_id: Option<&'a str>,
     refund_request: Option<Never>,
     refunds: [Never; 0],
-    shipments: [Never; 0],
+    shipments: Vec<ShipmentView<'a>>,
 }
 
-impl<'a> From<&'a Order> for OrderView<'a> {
-    fn from(order: &'a Order) -> Self {
+impl<'a> OrderView<'a> {
+    /// `order` with what is kept beside it.
+    pub(super) fn new(order: &'a Order, beside: &'a Beside) -> Self {
         Self {
             order_no: order.order_no.as_str(),
             status: order.status.as_str(),
@@ -93,7 +97,7 @@ impl<'a> From<&'a Order> for OrderView<'a> {
             transaction_id: order.transaction_id.as_ref().map(TransactionId::as_str),
             refund_request: None,
             refunds: [],
-            shipments: [],
+            shipments: beside.shipments.iter().map(ShipmentView::from).collect(),
         }
     }
 }
@@ -104,9 +108,13 @@ pub(super) struct OrdersView<'a> {
     next_cursor: Option<&'a str>,
 }
 
-impl<'a> From<&'a Page<Order>> for OrdersView<'a> {
-    fn from(page: &'a Page<Order>) -> Self {
-        let orders = page.items.iter().map(OrderView::from).collect();
+impl<'a> OrdersView<'a> {
+    /// A page with what is kept beside each of its orders.
+    pub(super) fn new(page: &'a Page<Order>, beside: &'a [Beside]) -> Self {
+        let orders = page.items.iter().zip(beside);
+        let orders = orders
+            .map(|(order, beside)| OrderView::new(order, beside))
+            .collect();
         Self {
             orders,
             next_cursor: page.next_cursor.as_deref(),
@@ -161,19 +169,22 @@ pub(super) struct MerchantOrderView<'a> {
     merchant_note: &'a str,
     payments: Vec<PaymentView>,
     events: Vec<EntryView<'a>>,
-    shipping_report: Option<Never>,
+    shipping_report: Option<ReportView<'a>>,
+    settlement: Option<SettlementView>,
 }
 
-impl<'a> MerchantOrderView<'a> {
-    /// `order` with its payment attempts and its timeline.
-    pub(super) fn new(order: &'a Order, attempts: &[Attempt], timeline: &'a [Entry]) -> Self {
+impl<'a> From<&'a ToldOrder> for MerchantOrderView<'a> {
+    fn from(told: &'a ToldOrder) -> Self {
+        let order = &told.order;
+        let report = told.report.as_ref();
         Self {
-            order: OrderView::from(order),
+            order: OrderView::new(order, &told.beside),
             uid: order.uid.get(),
             merchant_note: &order.merchant_note,
-            payments: attempts.iter().map(PaymentView::from).collect(),
-            events: timeline.iter().map(EntryView::from).collect(),
-            shipping_report: None,
+            payments: told.attempts.iter().map(PaymentView::from).collect(),
+            events: told.timeline.iter().map(EntryView::from).collect(),
+            shipping_report: report.map(ReportView::from),
+            settlement: SettlementView::of(order, report, told.settlement.as_ref()),
         }
     }
 }

@@ -92,7 +92,9 @@ impl Shop {
     pub(super) fn courier_name(&self, id: &str) -> String {
         let known = self.remembered.companies(self.clock.now());
         let known = known.and_then(Result::ok);
-        let named = known.as_ref().and_then(|all| all.iter().find(|c| c.id == id));
+        let named = known
+            .as_ref()
+            .and_then(|all| all.iter().find(|c| c.id == id));
         named.map_or(id, |company| &company.name).to_owned()
     }
 }

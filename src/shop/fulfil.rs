@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::effects::Desk;
 use super::orders::ToldOrder;
 use super::{Shop, ShopError};
-use crate::base::cipher::FieldKey;
 use crate::base::{OrderNo, Timestamp};
 use crate::model::order::Receiver;
 use crate::model::shipping_report::{ShipStep, ship_step};
@@ -166,7 +165,9 @@ fn told(parcels: &[Shipment], report: &ShippingReport) -> String {
         Some(Logistics::Virtual) => "虚拟商品，无需物流",
         Some(Logistics::PickUp) => "用户自提",
     };
-    let numbers = parcels.iter().filter(|parcel| !parcel.tracking_no.is_empty());
+    let numbers = parcels
+        .iter()
+        .filter(|parcel| !parcel.tracking_no.is_empty());
     let numbers: Vec<_> = numbers
         .map(|parcel| format!("{} {}", parcel.express_company, parcel.tracking_no))
         .collect();

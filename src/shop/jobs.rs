@@ -24,7 +24,14 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 3] = [WorkKind::Expire, WorkKind::Close, WorkKind::Query];
+const KINDS: [WorkKind; 6] = [
+    WorkKind::Expire,
+    WorkKind::Close,
+    WorkKind::Query,
+    WorkKind::Report,
+    WorkKind::Message,
+    WorkKind::Complete,
+];
 
 /// Whether more is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,12 +133,11 @@ impl Shop {
             Work::Expire(order_no) => self.expire(order_no.clone(), now).await,
             Work::Close(_) => self.due_close(due).await,
             Work::Query(_) => self.due_query(due).await,
+            Work::Report(_) => self.due_report(due).await,
+            Work::Message(..) => self.due_message(due).await,
+            Work::Complete(_) => self.due_complete(due).await,
             // Not among KINDS: nothing of these is looked for yet.
-            Work::Refund(_)
-            | Work::Report(_)
-            | Work::Message(..)
-            | Work::Complete(_)
-            | Work::Bill(_) => Ok(()),
+            Work::Refund(_) | Work::Bill(_) => Ok(()),
         }
     }
 

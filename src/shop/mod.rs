@@ -5,19 +5,26 @@
 
 mod amending;
 pub mod asking;
+pub mod beside;
 pub mod checkout;
 pub mod closing;
+mod couriers;
 pub mod effects;
 pub mod error;
+pub mod fulfil;
 pub mod goods;
 pub mod jobs;
 pub mod limits;
 pub mod login;
+mod mini;
 pub mod notify;
 pub mod orders;
 pub mod pay;
+pub mod push;
+mod reports;
 mod runner;
 pub mod staff;
+pub mod subscribe;
 pub mod trace;
 mod truth;
 mod turns;
@@ -58,6 +65,12 @@ pub struct Settings {
     pub login_per_minute_per_ip: u32,
     /// `[limits] requests_per_minute_per_token`.
     pub requests_per_minute_per_token: u32,
+    /// How many days after shipping an order completes by itself.
+    pub auto_complete_days: u64,
+    /// What message push is verified and opened with.
+    pub push: push::PushSettings,
+    /// The templates of subscribe messages.
+    pub messages: subscribe::Messages,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
 }
@@ -71,6 +84,8 @@ pub struct Shop {
     settings: Settings,
     limits: limits::Limits,
     turns: turns::Turns,
+    remembered: couriers::Remembered,
+    gates: subscribe::Gates,
     last_tick: AtomicI64,
 }
 
@@ -95,6 +110,8 @@ impl Shop {
             settings,
             limits,
             turns: turns::Turns::default(),
+            remembered: couriers::Remembered::default(),
+            gates: subscribe::Gates::default(),
             last_tick: AtomicI64::new(0),
         })
     }

@@ -1,10 +1,14 @@
 //! Looking at orders, changing them, receiving.
 
+use super::beside::{Beside, beside};
 use super::effects::Desk;
 use super::{Shop, ShopError};
 use crate::base::{OrderNo, Timestamp, Uid};
+use crate::model::order::Receiver;
 use crate::model::{Attempt, Entry, Order, OrderChange, OrderEvent, OrderStatus};
+use crate::model::{Settlement, ShippingReport};
 use crate::store::orders::{self, OrderQuery, Owner};
+use crate::store::shipments::{self, Reported};
 use crate::store::{Page, PageWanted, Tx, View, attempts};
 
 /// An order with everything that is told about it.
@@ -16,15 +20,26 @@ pub struct ToldOrder {
     pub attempts: Vec<Attempt>,
     /// Its timeline, oldest first.
     pub timeline: Vec<Entry>,
+    /// What is told beside it.
+    pub beside: Beside,
+    /// The report of its parcels to WeChat.
+    pub report: Option<ShippingReport>,
+    /// When its money is, or was, settled.
+    pub settlement: Option<Settlement>,
 }
 
 fn told(view: &View<'_>, order: Order) -> Result<ToldOrder, ShopError> {
     let attempts = attempts::all(view, &order.order_no)?;
     let timeline = orders::timeline(view, &order)?;
+    let beside = beside(view, &order)?;
+    let Reported { report, settlement } = shipments::reported(view, &order)?;
     Ok(ToldOrder {
         order,
         attempts,
         timeline,
+        beside,
+        report,
+        settlement,
     })
 }
 
@@ -72,7 +87,7 @@ impl Shop {
         order_no: OrderNo,
         now: Timestamp,
     ) -> Result<Order, ShopError> {
-        self.buyer_decides(uid, order_no, OrderEvent::Received, now)
+        self.buyer_decides(uid, order_no, OrderEvent::Received(Receiver::Buyer), now)
             .await
     }
 

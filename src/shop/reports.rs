@@ -9,15 +9,16 @@ use super::effects::Desk;
 use super::fulfil::receive;
 use super::trace::exchange_entries;
 use super::{Shop, ShopError};
+use crate::base::cipher::FieldKey;
 use crate::base::{OpenId, OrderNo, OutTradeNo, Timestamp, TransactionId};
 use crate::model::order::Receiver;
 use crate::model::shipping::masked_contact;
 use crate::model::{Entry, Order, OrderStatus, ReportStatus, Shipment, ShippingReport};
 use crate::store::due::{self, Due, Work};
 use crate::store::{Tx, View, attempts, orders, shipments, users};
+use crate::wechat::Trace;
 use crate::wechat::shipping::{Upload, Uploaded};
 use crate::wechat::shipping_order::OrderState;
-use crate::wechat::Trace;
 
 /// The pause before the first repeat; it doubles up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(5);
@@ -112,13 +113,13 @@ impl Shop {
             Ok(Uploaded::Taken) => Verdict::Reported,
             Ok(Uploaded::NotYet(said)) => Verdict::Later(said.to_string()),
             Ok(Uploaded::Never(said)) => Verdict::Failed(said.to_string()),
-            Ok(Uploaded::Ask(said)) => self.asked(&upload, said.to_string(), trace).await,
+            Ok(Uploaded::Ask(said)) => self.beyond(&upload, said.to_string(), trace).await,
             Err(error) => Verdict::Later(error.to_string()),
         }
     }
 
     /// WeChat says that the order is beyond being shipped: what it has decides.
-    async fn asked(&self, upload: &Upload, said: String, trace: &Trace<'_>) -> Verdict {
+    async fn beyond(&self, upload: &Upload, said: String, trace: &Trace<'_>) -> Verdict {
         let known = self.wechat.shipping_of(&upload.transaction_id, trace).await;
         match known {
             Ok(known) if known.has(&upload.shipments) => Verdict::Reported,
@@ -198,7 +199,7 @@ fn pause(step: u16) -> Duration {
 
 fn waiting(
     view: &View<'_>,
-    key: &crate::base::cipher::FieldKey,
+    key: &FieldKey,
     order_no: &OrderNo,
 ) -> Result<Option<Waiting>, ShopError> {
     let Some(order) = orders::order(view, key, order_no)? else {

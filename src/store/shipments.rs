@@ -40,27 +40,24 @@ impl Record for SettlementRecord {
     const KIND: &'static str = "settlement";
 }
 
-/// All that is known about how an order went out.
+/// What WeChat was told, and told, about an order's shipping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shipping {
-    /// Its parcels, in the order they were told.
-    pub shipments: Vec<Shipment>,
-    /// Their report to WeChat.
+pub struct Reported {
+    /// The report of its parcels.
     pub report: Option<ShippingReport>,
     /// When its money is, or was, settled.
     pub settlement: Option<Settlement>,
 }
 
-/// All that is known about how `order` went out.
+/// What WeChat was told, and told, about the shipping of `order`; nothing before it was paid.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn shipping(read: &impl Read, order: &Order) -> Result<Shipping, StoreError> {
+pub fn reported(read: &impl Read, order: &Order) -> Result<Reported, StoreError> {
     if order.paid_at.is_none() {
-        return Ok(Shipping::default());
+        return Ok(Reported::default());
     }
-    Ok(Shipping {
-        shipments: of(read, order)?,
+    Ok(Reported {
         report: report(read, &order.order_no)?,
         settlement: settlement(read, &order.order_no)?,
     })
@@ -198,9 +195,8 @@ mod tests {
         })
         .await;
         let asked = paid.clone();
-        let found = store.read(move |view| shipping(view, &asked)).await;
-        let want = Shipping {
-            shipments: vec![],
+        let found = store.read(move |view| reported(view, &asked)).await;
+        let want = Reported {
             report: Some(sample()),
             settlement: Some(news),
         };
@@ -209,7 +205,7 @@ mod tests {
             paid_at: None,
             ..paid
         };
-        let found = store.read(move |view| shipping(view, &unpaid)).await;
-        assert_eq!(found, Ok(Shipping::default()));
+        let found = store.read(move |view| reported(view, &unpaid)).await;
+        assert_eq!(found, Ok(Reported::default()));
     }
 }

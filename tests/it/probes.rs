@@ -172,6 +172,14 @@ const GOODS: &[Field] = &[
     may("spec", "\"50g\"", 64),
 ];
 
+/// `parcels` and `all_delivered` are another form of the same body: [`crate::fulfil`] tries them.
+const SHIP: &[Field] = &[
+    must("logistics_type", "1", 0),
+    may("express_company", "\"YTO\"", 0),
+    may("tracking_no", "\"YT1\"", 0),
+    may("item_desc", "\"茶\"", 120),
+];
+
 /// Every route that is served now.
 pub(crate) const PROBES: &[Probe<'static>] = &[
     probe("POST", "/api/v1/token", Who::Anyone, Body::Fields(LOGIN)),
@@ -179,6 +187,12 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
     probe("DELETE", "/api/v1/token", Who::Buyer, Body::None),
     probe("GET", "/api/v1/user", Who::Buyer, Body::None),
     probe("PATCH", "/api/v1/user", Who::Buyer, Body::Fields(USER)),
+    probe(
+        "POST",
+        "/api/v1/user/phone",
+        Who::Buyer,
+        Body::Fields(LOGIN),
+    ),
     probe(
         "POST",
         "/api/v1/user/decrypt",
@@ -222,6 +236,8 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         Body::Empty,
     ),
     probe("POST", "/wx/pay/notify", Who::Anyone, Body::Foreign),
+    probe("GET", "/wx/message", Who::Anyone, Body::None),
+    probe("POST", "/wx/message", Who::Anyone, Body::Foreign),
     probe("GET", "/admin/v1/goods", Who::Merchant, Body::None),
     probe(
         "POST",
@@ -262,6 +278,19 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         Who::Merchant,
         Body::Empty,
     ),
+    probe(
+        "POST",
+        "/admin/v1/orders/{order_no}/ship",
+        Who::Merchant,
+        Body::Fields(SHIP),
+    ),
+    probe(
+        "GET",
+        "/admin/v1/express-companies",
+        Who::Merchant,
+        Body::None,
+    ),
+    probe("GET", "/admin/v1/wxacode", Who::Merchant, Body::None),
     probe("GET", "/healthz", Who::Anyone, Body::None),
     probe("GET", "/readyz", Who::Anyone, Body::None),
 ];
