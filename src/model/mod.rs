@@ -8,6 +8,7 @@ pub mod goods;
 pub mod order;
 pub mod order_event;
 pub mod price;
+pub mod reconcile;
 pub mod refusal;
 pub mod timeline;
 pub mod user;

@@ -18,7 +18,7 @@ const USER_AGENT: &str = concat!("zhanggui/", env!("CARGO_PKG_VERSION"));
 /// Sends requests. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: reqwest::Client,
+    pub(super) inner: reqwest::Client,
 }
 
 /// A request to be sent.
@@ -141,7 +141,7 @@ fn tls() -> Result<rustls::ClientConfig, ClientError> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn not_answered(error: reqwest::Error) -> ClientError {
+pub(super) fn not_answered(error: reqwest::Error) -> ClientError {
     if error.is_connect() || error.is_builder() {
         return ClientError::NotSent(cause(error));
     }

@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The largest answer read.
 const ANSWER_MAX_BYTES: usize = 256 * 1024;
 /// Characters of a nonce. Source: 微信支付 APIv2, APIv3 · 接口规则 (≤ 32).
-const NONCE_LENGTH: usize = 32;
+pub(super) const NONCE_LENGTH: usize = 32;
 
 /// WeChat, as this merchant reaches it.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ impl Wechat {
     /// The configuration it was made with.
     pub fn config(&self) -> &WechatConfig {
         &self.config
+    }
+
+    /// Who carries the calls.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Exchanges a `wx.login` code for the user's session.
@@ -192,7 +197,7 @@ impl Wechat {
     }
 
     /// Sends a call until it has an outcome, its tries are used up or its time is over.
-    async fn call<T>(&self, call: &Call<T>, clock: &Clock) -> Result<T, WechatError> {
+    pub(super) async fn call<T>(&self, call: &Call<T>, clock: &Clock) -> Result<T, WechatError> {
         let ended = tokio::time::timeout(CALL_WITHIN, self.tries(call, clock)).await;
         let late = || Err(WechatError::Unknown("微信没有在期限内给出结果".to_owned()));
         ended
@@ -230,12 +235,17 @@ impl Wechat {
             .client
             .send(request, TRY_WITHIN, ANSWER_MAX_BYTES)
             .await;
-        sent.map_err(|error| match error {
-            ClientError::NotSent(why) => WechatError::NotSent(why),
-            ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
-                WechatError::Unknown(error.to_string())
-            }
-        })
+        sent.map_err(not_answered)
+    }
+}
+
+/// What a call that got no answer comes to.
+pub(super) fn not_answered(error: ClientError) -> WechatError {
+    match error {
+        ClientError::NotSent(why) => WechatError::NotSent(why),
+        ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
+            WechatError::Unknown(error.to_string())
+        }
     }
 }
 

@@ -5,6 +5,9 @@
 //! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
 
 pub mod bill;
+pub mod bill_call;
+pub mod bill_file;
+pub mod bill_rows;
 pub mod call;
 pub mod client;
 pub mod config;
@@ -24,6 +27,7 @@ mod peer;
 #[cfg(test)]
 mod vectors;
 
+pub use bill_call::{Fetched, FetchedBill};
 pub use client::Wechat;
 pub use config::{PayConfig, Version, WechatConfig};
 pub use error::{Cause, Refused, WechatError};
