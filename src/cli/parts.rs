@@ -121,8 +121,10 @@ fn wechat(config: Config) -> WechatConfig {
         pay: PayConfig {
             mchid,
             base: api_base,
+            base_2: None,
             version,
             v2,
+            v2_client: None,
             v3,
         },
     }

@@ -18,13 +18,14 @@ use super::bill_file::{BillFault, BillFile};
 use super::call::{Call, Stamp};
 use super::client::Wechat;
 use super::config::Version;
-use super::error::WechatError;
+use super::error::{Cause, WechatError};
 use super::pay_error;
+use super::sending::{NONCE_LENGTH, not_answered};
+use super::trace::Trace;
 use super::v2::{self, SignType};
 use crate::base::xml::Fields;
-use crate::base::{Clock, Day, secret};
+use crate::base::{Day, secret};
 use crate::web::{DownloadLimits, Method, Outgoing};
-use crate::wechat::error::Cause;
 
 /// What one bill may cost: a million rows are some sixty megabytes of gzip, 400 without.
 const LIMITS: DownloadLimits = DownloadLimits {
@@ -62,16 +63,16 @@ impl Wechat {
         &self,
         day: Day,
         spool: &Path,
-        clock: &Clock,
+        trace: &Trace<'_>,
     ) -> Result<Fetched, WechatError> {
-        match self.config().pay.version {
+        match self.config.pay.version {
             Version::V2 => self.bill_v2(day, spool).await,
-            Version::V3 => self.bill_v3(day, spool, clock).await,
+            Version::V3 => self.bill_v3(day, spool, trace).await,
         }
     }
 
     async fn bill_v2(&self, day: Day, spool: &Path) -> Result<Fetched, WechatError> {
-        let (keys, payee) = (self.config().pay.v2()?, self.config().payee()?);
+        let (keys, payee) = (self.config.pay.v2()?, self.config.payee()?);
         let fields = Fields::from_iter([
             ("appid", payee.appid.to_string()),
             ("mch_id", payee.mchid.to_string()),
@@ -81,7 +82,7 @@ impl Wechat {
         ]);
         // The page of this call knows no sign_type, so it is signed with the default.
         let body = v2::order::signed_body(fields, nonce(), &keys.key, SignType::Md5);
-        let base = self.config().pay.base.trim_end_matches('/');
+        let base = self.config.pay.base.trim_end_matches('/');
         let request = Outgoing {
             method: Method::POST,
             url: format!("{base}/pay/downloadbill"),
@@ -93,14 +94,20 @@ impl Wechat {
         read.await.expect("reading a bill does not panic")
     }
 
-    async fn bill_v3(&self, day: Day, spool: &Path, clock: &Clock) -> Result<Fetched, WechatError> {
+    async fn bill_v3(
+        &self,
+        day: Day,
+        spool: &Path,
+        trace: &Trace<'_>,
+    ) -> Result<Fetched, WechatError> {
         let call = Call::V3 {
             method: Method::GET,
             path: format!("/v3/bill/tradebill?bill_date={day}&bill_type=ALL&tar_type=GZIP"),
             body: String::new(),
+            sealed_for: None,
             read: read_link,
         };
-        let link = match self.call(&call, clock).await {
+        let link = match self.call(&call, trace).await {
             Ok(link) => link,
             Err(WechatError::Refused(refused)) if refused.code == "NO_STATEMENT_EXIST" => {
                 return Ok(Fetched::Empty);
@@ -110,19 +117,20 @@ impl Wechat {
             }
             Err(error) => return Err(error),
         };
-        let path = local_path(&link.download_url, &self.config().pay.base)?.to_owned();
+        let (base, path) = self.ours(&link.download_url)?;
         let stamp = Stamp {
-            now: clock.now(),
+            now: trace.clock().now(),
             nonce_str: nonce(),
         };
         // Signed like any other call; its answer is not signed, the hash stands for that.
         let download = Call::V3 {
-            path,
+            path: path.to_owned(),
             method: Method::GET,
             body: String::new(),
+            sealed_for: None,
             read: |_: &[u8]| Ok(()),
         };
-        let request = download.outgoing(self.config(), stamp)?;
+        let request = download.outgoing(&self.config, base, stamp)?;
         let file = self.spooled(request, spool).await?;
         let read = tokio::task::spawn_blocking(move || {
             verified(BillFile::new(file), Some(&link.hash_value))
@@ -130,13 +138,22 @@ impl Wechat {
         read.await.expect("reading a bill does not panic")
     }
 
+    /// The host of ours that `url` leads to, and the rest of it byte for byte.
+    fn ours<'u>(&'u self, url: &'u str) -> Result<(&'u str, &'u str), WechatError> {
+        let pay = &self.config.pay;
+        let mut hosts = [Some(pay.base.as_str()), pay.base_2.as_deref()].into_iter();
+        let found = hosts.find_map(|base| Some((base?, local_path(url, base?)?)));
+        let foreign = "账单下载地址不在微信支付的主机上，不予访问";
+        found.ok_or_else(|| WechatError::Unknown(foreign.to_owned()))
+    }
+
     /// Downloads into a file that has no name.
     async fn spooled(&self, request: Outgoing, spool: &Path) -> Result<File, WechatError> {
         let mut file = nameless(spool)
             .map_err(|why| WechatError::NotSent(format!("临时文件建不了：{why}")))?;
         let mut sink = |piece: &[u8]| file.write_all(piece);
-        let ended = self.client().download(request, LIMITS, &mut sink).await;
-        let ended = ended.map_err(super::client::not_answered)?;
+        let ended = self.client.download(request, LIMITS, &mut sink).await;
+        let ended = ended.map_err(not_answered)?;
         match ended.status {
             200 => Ok(file),
             status => Err(WechatError::Unknown(format!("下载账单：HTTP {status}"))),
@@ -145,7 +162,7 @@ impl Wechat {
 }
 
 fn nonce() -> String {
-    secret::random_text(super::client::NONCE_LENGTH)
+    secret::random_text(NONCE_LENGTH)
 }
 
 fn read_v2(mut file: BillFile<File>) -> Result<Fetched, WechatError> {
@@ -201,14 +218,10 @@ fn read_link(body: &[u8]) -> Result<Link, WechatError> {
     Ok(link)
 }
 
-/// Path and query of `url`, byte for byte, when it leads to our own `base`: our signature goes to
-/// no other host.
-fn local_path<'u>(url: &'u str, base: &str) -> Result<&'u str, WechatError> {
-    let path = url.strip_prefix(base.trim_end_matches('/'));
-    let path = path.filter(|path| path.starts_with('/'));
-    path.ok_or_else(|| {
-        WechatError::Unknown("账单下载地址不在微信支付的主机上，不予访问".to_owned())
-    })
+/// Path and query of `url`, when it leads to `base`: our signature goes to no other host.
+fn local_path<'u>(url: &'u str, base: &str) -> Option<&'u str> {
+    let path = url.strip_prefix(base.trim_end_matches('/'))?;
+    path.starts_with('/').then_some(path)
 }
 
 #[cfg(test)]
