@@ -2,23 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The state of a refund; only success and closed are final.
+/// Where a refund stands. CONTRACT §3: only [`Self::Success`] and [`Self::Closed`] are final.
 ///
-/// Source: 微信支付 APIv3 · 查询单笔退款 (`status`); APIv2 · 查询退款 (`refund_status_$n`).
+/// Source: 微信支付 APIv3 · 退款申请 (`status`); APIv2 · 查询退款 (`refund_status_$n`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RefundStatus {
-    /// Accepted, or about to be asked for; the money is not back yet.
+    /// On its way.
     Processing,
-    /// The payer has the money.
+    /// The money is back.
     Success,
-    /// The money could not be given back the way it came; it can be taken up again.
+    /// The money cannot go where it came from; the merchant must say where instead.
     Abnormal,
-    /// Refused for good: the money stays with the merchant.
+    /// Ended without the money going back.
     Closed,
 }
 
 impl RefundStatus {
-    /// All of them.
+    /// Every status, for tables.
     pub const ALL: [Self; 4] = [
         Self::Processing,
         Self::Success,
@@ -26,7 +26,7 @@ impl RefundStatus {
         Self::Closed,
     ];
 
-    /// The contract's name of it.
+    /// The contract's word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Processing => "processing",
