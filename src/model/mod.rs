@@ -3,6 +3,7 @@
 //! Pure: no clock, no random source, no IO. `now` comes as an argument, what follows from a
 //! decision goes back as [`Effect`]s, which the store carries out in the same transaction.
 
+pub mod amend;
 pub mod attempt;
 pub mod goods;
 pub mod order;
@@ -20,6 +21,7 @@ pub mod refusal;
 pub mod timeline;
 pub mod user;
 
+pub use amend::OrderChange;
 pub use attempt::{Attempt, AttemptState, Payment, Protocol};
 pub use goods::Goods;
 pub use order::{Effect, Order, OrderEvent, OrderStatus};

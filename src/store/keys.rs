@@ -10,6 +10,7 @@
 //! | `s` | status, order_no | index: orders of a status, with their uid |
 //! | `l` | order_no, 0, second, number | timeline entry |
 //! | `a` | order_no, 0, attempt | payment attempt |
+//! | `q` | order_no, 0, attempt | when WeChat is asked next about the attempt |
 //! | `t` | transaction_id | index: the attempt it paid |
 //! | `U` | uid | user |
 //! | `w` | digest of appid and openid | index: the user's uid |
@@ -20,6 +21,8 @@
 //! | `r` | refund_no | refund |
 //! | `R` | order_no, 0, refund_no | index: a refund of the order |
 //! | `f` | order_no | the buyer's newest wish to be refunded |
+//! | `b` | day | reconciliation of the day |
+//! | `B` | day, class, out_trade_no, 0, refund_no | a difference that it found |
 //! | `M` `K` | name; digest of key | admin; API key |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
@@ -28,7 +31,7 @@
 
 use super::KeyRange;
 use crate::base::hash;
-use crate::base::{AppId, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo};
+use crate::base::{AppId, Day, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo};
 use crate::base::{Timestamp, TransactionId, Uid};
 use crate::model::OrderStatus;
 
@@ -40,6 +43,7 @@ pub(super) const ORDER_OWNER: u8 = b'o';
 pub(super) const STATUS_ORDER: u8 = b's';
 pub(super) const ENTRY: u8 = b'l';
 pub(super) const ATTEMPT: u8 = b'a';
+pub(super) const NEXT_QUERY: u8 = b'q';
 pub(super) const TRANSACTION: u8 = b't';
 pub(super) const USER: u8 = b'U';
 pub(super) const OPENID: u8 = b'w';
@@ -51,6 +55,8 @@ pub(super) const UNMATCHED: u8 = b'N';
 pub(super) const REFUND: u8 = b'r';
 pub(super) const ORDER_REFUND: u8 = b'R';
 pub(super) const REFUND_REQUEST: u8 = b'f';
+pub(super) const RECONCILIATION: u8 = b'b';
+pub(super) const DAY_ROW: u8 = b'B';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
 pub(super) const PIECE: u8 = b'p';
@@ -145,6 +151,15 @@ pub(super) fn attempt(number: &OutTradeNo) -> Vec<u8> {
     key(ATTEMPT, &[order_no, END, &number.attempt().to_be_bytes()])
 }
 
+/// When WeChat is asked next about the attempt of this number.
+pub(super) fn next_query(number: &OutTradeNo) -> Vec<u8> {
+    let order_no = number.order_no().as_str().as_bytes();
+    key(
+        NEXT_QUERY,
+        &[order_no, END, &number.attempt().to_be_bytes()],
+    )
+}
+
 pub(super) fn transaction(id: &TransactionId) -> Vec<u8> {
     key(TRANSACTION, &[id.as_str().as_bytes()])
 }
@@ -232,6 +247,46 @@ pub(super) fn order_refund(order_no: &OrderNo, refund_no: &RefundNo) -> Vec<u8> 
 
 pub(super) fn refund_request(order_no: &OrderNo) -> Vec<u8> {
     key(REFUND_REQUEST, &[order_no.as_str().as_bytes()])
+}
+
+pub(super) fn reconciliation(day: Day) -> Vec<u8> {
+    key(RECONCILIATION, &[&day.number().to_be_bytes()])
+}
+
+/// Starts the keys of all differences of a day.
+pub(super) fn day_rows(day: Day) -> Vec<u8> {
+    key(DAY_ROW, &[&day.number().to_be_bytes()])
+}
+
+/// Starts the keys of all differences of a day and class.
+pub(super) fn day_rows_of(day: Day, class: u8) -> Vec<u8> {
+    key(DAY_ROW, &[&day.number().to_be_bytes(), &[class]])
+}
+
+/// Starts the keys of all differences of a day and class about one payment.
+pub(super) fn day_rows_about(day: Day, class: u8, out_trade_no: &str) -> Vec<u8> {
+    let number = short(out_trade_no);
+    let parts: [&[u8]; 4] = [
+        &day.number().to_be_bytes(),
+        &[class],
+        number.as_bytes(),
+        END,
+    ];
+    key(DAY_ROW, &parts)
+}
+
+pub(super) fn day_row(day: Day, class: u8, out_trade_no: &str, refund_no: &str) -> Vec<u8> {
+    let mut row = day_rows_about(day, class, out_trade_no);
+    row.extend_from_slice(short(refund_no).as_bytes());
+    row
+}
+
+/// A number that others gave out, as it stands in a key: visible ASCII, at most 64 of it.
+///
+/// Source: 微信支付 APIv2, APIv3 · 商户订单号, 商户退款单号 (at most 32 and 64 of ASCII).
+pub(super) fn short(number: &str) -> String {
+    let visible = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    number.chars().take(64).map(visible).collect()
 }
 
 pub(super) fn admin(name: &str) -> Vec<u8> {

@@ -69,6 +69,8 @@ pub mod due;
 pub mod goods;
 pub mod idempotency;
 pub mod orders;
+pub mod queries;
+pub mod reconciliations;
 pub mod refunds;
 pub mod staff;
 pub mod tokens;
