@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::base::Day;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 /// The whole command line.
@@ -69,6 +70,8 @@ pub enum Command {
     Admin(Admin),
     /// 商家后端用的 API 密钥 · API keys for the merchant's own backend
     Key(Key),
+    /// 与微信的日账单对账；有差异退出码为 1 · compare a day's bill with the orders here
+    Reconcile(Reconcile),
 }
 
 /// `serve`
@@ -143,6 +146,17 @@ pub struct Init {
     /// 微信支付公钥 pub_key.pem · WeChat Pay's public key
     #[arg(long, value_name = "FILE")]
     pub wechat_public_key_file: Option<String>,
+}
+
+/// `reconcile`
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// 哪一天（北京时间），昨天或更早 · which Beijing day, yesterday or earlier
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Day,
+    /// 输出 JSON · print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `admin`

@@ -100,6 +100,7 @@ fn settings(config: &Config) -> Settings {
         order_body: config.order.body.clone(),
         login_per_minute_per_ip: config.limits.login_per_minute_per_ip,
         requests_per_minute_per_token: config.limits.requests_per_minute_per_token,
+        spool: config.store.data_dir.clone(),
         field_key: config.store.field_key.clone(),
     }
 }

@@ -9,10 +9,12 @@ mod merchant;
 mod merchant_orders;
 mod ops;
 mod orders;
+mod reconciliations;
 mod views;
 
 pub use callers::{Buyer, Merchant};
 pub use merchant_orders::order_json;
+pub use reconciliations::ReconciliationView;
 
 use crate::shop::Shop;
 use crate::web::{Method, Route, route};
@@ -64,6 +66,13 @@ pub fn table() -> Vec<Route<Shop>> {
             POST,
             "/admin/v1/orders/{order_no}/close",
             merchant_orders::close,
+        ),
+        route(GET, "/admin/v1/reconciliations", reconciliations::list),
+        route(POST, "/admin/v1/reconciliations", reconciliations::create),
+        route(
+            POST,
+            "/admin/v1/reconciliations/{date}/rows/{out_trade_no}",
+            reconciliations::settle,
         ),
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),

@@ -24,7 +24,12 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 3] = [WorkKind::Expire, WorkKind::Close, WorkKind::Query];
+const KINDS: [WorkKind; 4] = [
+    WorkKind::Expire,
+    WorkKind::Close,
+    WorkKind::Query,
+    WorkKind::Bill,
+];
 
 /// Whether more is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +74,12 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     runner.finish(LAST_WORK).await;
 }
 
-/// Sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
+/// Plans the daily bill, sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
 async fn sweep(shop: Arc<Shop>) {
     loop {
+        if let Err(error) = shop.plan_bills().await {
+            tracing::error!(%error, "安排对账出错，稍后重试");
+        }
         tokio::time::sleep(shop.settings.sweep_interval).await;
         shop.limits.forget_quiet();
         shop.turns.forget_quiet(shop.clock.now_ms());
@@ -126,12 +134,9 @@ impl Shop {
             Work::Expire(order_no) => self.expire(order_no.clone(), now).await,
             Work::Close(_) => self.due_close(due).await,
             Work::Query(_) => self.due_query(due).await,
+            Work::Bill(_) => self.due_bill(due).await,
             // Not among KINDS: nothing of these is looked for yet.
-            Work::Refund(_)
-            | Work::Report(_)
-            | Work::Message(..)
-            | Work::Complete(_)
-            | Work::Bill(_) => Ok(()),
+            Work::Refund(_) | Work::Report(_) | Work::Message(..) | Work::Complete(_) => Ok(()),
         }
     }
 

@@ -5,6 +5,9 @@
 
 mod amending;
 pub mod asking;
+mod bill_days;
+mod bill_missing;
+mod bill_rows;
 pub mod checkout;
 pub mod closing;
 pub mod effects;
@@ -16,13 +19,16 @@ pub mod login;
 pub mod notify;
 pub mod orders;
 pub mod pay;
+pub mod reconcile;
 mod runner;
+pub mod settling;
 pub mod staff;
 pub mod trace;
 mod truth;
 mod turns;
 pub mod users;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -58,6 +64,8 @@ pub struct Settings {
     pub login_per_minute_per_ip: u32,
     /// `[limits] requests_per_minute_per_token`.
     pub requests_per_minute_per_token: u32,
+    /// Where a bill lies while it is compared, in a file without a name.
+    pub spool: PathBuf,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
 }
@@ -71,6 +79,7 @@ pub struct Shop {
     settings: Settings,
     limits: limits::Limits,
     turns: turns::Turns,
+    reconciling: tokio::sync::Mutex<()>,
     last_tick: AtomicI64,
 }
 
@@ -95,6 +104,7 @@ impl Shop {
             settings,
             limits,
             turns: turns::Turns::default(),
+            reconciling: tokio::sync::Mutex::default(),
             last_tick: AtomicI64::new(0),
         })
     }

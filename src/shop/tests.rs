@@ -17,6 +17,7 @@ pub(super) fn shop_of(appid: AppId) -> Arc<Shop> {
         order_body: "商城订单".into(),
         login_per_minute_per_ip: 1000,
         requests_per_minute_per_token: 1000,
+        spool: std::env::temp_dir(),
         field_key: FieldKey::new([7; 32]),
     };
     let keys = V2Keys {

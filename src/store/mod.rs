@@ -65,6 +65,7 @@ mod writer;
 mod writer_tests;
 
 pub mod attempts;
+pub mod day_scan;
 pub mod due;
 pub mod goods;
 pub mod idempotency;

@@ -287,10 +287,27 @@ pub fn put_rows(
         if let Some(before) = &before {
             day.count(before, Change::Out);
         }
+        if row.class != Class::MissingLocal {
+            drop_notify(tx, day, &row)?;
+        }
         day.count(&row, Change::In);
         codec::put(tx, key, &DayRowRecord::V1(row))?;
     }
     put(tx, day)
+}
+
+/// Takes out an open notify about the same payment: what the bill says of it says more.
+fn drop_notify(tx: &mut Tx<'_>, day: &mut Reconciliation, row: &DayRow) -> Result<(), StoreError> {
+    let class = class_byte(Class::MissingLocal);
+    let key = keys::day_row(day.day, class, &row.out_trade_no, "");
+    if let Some(DayRowRecord::V1(known)) = codec::get(tx, &key)?
+        && known.kind == RowKind::Notify
+        && known.settled.is_none()
+    {
+        day.count(&known, Change::Out);
+        codec::delete::<DayRowRecord>(tx, key)?;
+    }
+    Ok(())
 }
 
 /// Writes down that a genuine notify matched nothing, among the differences of the day it came.

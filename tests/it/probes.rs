@@ -172,6 +172,9 @@ const GOODS: &[Field] = &[
     may("spec", "\"50g\"", 64),
 ];
 
+const RECONCILE: &[Field] = &[must("date", "\"2026-01-01\"", 0)];
+const SETTLE: &[Field] = &[must("do", "\"seen\"", 0)];
+
 /// Every route that is served now.
 pub(crate) const PROBES: &[Probe<'static>] = &[
     probe("POST", "/api/v1/token", Who::Anyone, Body::Fields(LOGIN)),
@@ -261,6 +264,24 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         "/admin/v1/orders/{order_no}/close",
         Who::Merchant,
         Body::Empty,
+    ),
+    probe(
+        "GET",
+        "/admin/v1/reconciliations",
+        Who::Merchant,
+        Body::None,
+    ),
+    probe(
+        "POST",
+        "/admin/v1/reconciliations",
+        Who::Merchant,
+        Body::Fields(RECONCILE),
+    ),
+    probe(
+        "POST",
+        "/admin/v1/reconciliations/{date}/rows/{out_trade_no}",
+        Who::Merchant,
+        Body::Fields(SETTLE),
     ),
     probe("GET", "/healthz", Who::Anyone, Body::None),
     probe("GET", "/readyz", Who::Anyone, Body::None),
