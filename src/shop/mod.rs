@@ -138,4 +138,16 @@ impl Shop {
 }
 
 #[cfg(test)]
+mod closing_tests;
+#[cfg(test)]
+mod fake_wechat;
+#[cfg(test)]
+mod pay_tests;
+#[cfg(test)]
+mod race_tests;
+#[cfg(test)]
+mod stand;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth_tests;

@@ -250,3 +250,7 @@ pub(super) async fn next_batch(
     let unusable = |fault: BillFault| WechatError::Unknown(fault.to_string()).into();
     rows.recv().await.transpose().map_err(unusable)
 }
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;
