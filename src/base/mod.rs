@@ -4,6 +4,7 @@
 //! in [`secret`].
 
 pub mod cipher;
+pub mod day;
 pub mod hash;
 pub mod id;
 pub mod money;
@@ -13,6 +14,7 @@ pub mod time;
 pub mod x509;
 pub mod xml;
 
+pub use day::Day;
 pub use id::{AppId, GoodsId, MchId, OpenId, OrderNo, OutTradeNo, PrepayId, RefundNo};
 pub use id::{TransactionId, Uid};
 pub use money::Fen;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::base::Day;
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -71,6 +73,8 @@ pub enum Command {
     Key(Key),
     /// 订单 · orders
     Order(Order),
+    /// 与微信的日账单对账；有差异退出码为 1 · compare a day's bill with the orders here
+    Reconcile(Reconcile),
 }
 
 /// `serve`
@@ -145,6 +149,17 @@ pub struct Init {
     /// 微信支付公钥 pub_key.pem · WeChat Pay's public key
     #[arg(long, value_name = "FILE")]
     pub wechat_public_key_file: Option<String>,
+}
+
+/// `reconcile`
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// 哪一天（北京时间），昨天或更早 · which Beijing day, yesterday or earlier
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Day,
+    /// 输出 JSON · print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `admin`

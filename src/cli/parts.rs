@@ -107,6 +107,7 @@ fn settings(config: &Config) -> Settings {
         auto_complete_days: config.order.auto_complete_days,
         push: push(config),
         messages: config.messages.clone(),
+        spool: config.store.data_dir.clone(),
         field_key: config.store.field_key.clone(),
     }
 }

@@ -44,6 +44,7 @@ struct State {
     heard: Vec<String>,
     fault: Option<Fault>,
     payments: u64,
+    bills: BTreeMap<String, String>,
 }
 
 /// WeChat, listening on a port of its own until the process ends.
@@ -107,6 +108,11 @@ impl Fake {
         self.state().held.insert(number.to_owned(), held);
     }
 
+    /// What is sent for the bill of a day, `20260101`; without it, there were no trades.
+    pub(super) fn bill(&self, date: &str, text: &str) {
+        self.state().bills.insert(date.to_owned(), text.to_owned());
+    }
+
     /// The last part of the path and the number of each call, in order.
     pub(super) fn heard(&self) -> Vec<String> {
         self.state().heard.clone()
@@ -117,9 +123,12 @@ impl Fake {
             return;
         };
         let asked = Fields::parse(body.as_bytes(), "xml").unwrap_or_default();
-        let said = self.state().answer(&path, asked);
-        if let Some(said) = said {
-            let text = said.to_xml();
+        let said = if path.ends_with("/downloadbill") {
+            self.state().billed(asked.text("bill_date"))
+        } else {
+            self.state().answer(&path, asked).map(|said| said.to_xml())
+        };
+        if let Some(text) = said {
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 text.len()
@@ -140,6 +149,15 @@ impl State {
         held.state = "SUCCESS";
         held.transaction_id.clone_from(&id);
         Some(id)
+    }
+
+    fn billed(&mut self, date: &str) -> Option<String> {
+        self.heard.push(format!("downloadbill {date}"));
+        if self.fault == Some(Fault::Down) {
+            return None;
+        }
+        let none = "<xml><return_msg>No Bill Exist</return_msg></xml>".to_owned();
+        Some(self.bills.get(date).cloned().unwrap_or(none))
     }
 
     fn answer(&mut self, path: &str, asked: Fields) -> Option<Fields> {

@@ -31,6 +31,7 @@ pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<Mc
         auto_complete_days: 10,
         push: push::PushSettings::default(),
         messages: subscribe::Messages::default(),
+        spool: std::env::temp_dir(),
         field_key: FieldKey::new([7; 32]),
     };
     let keys = V2Keys {

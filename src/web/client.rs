@@ -22,7 +22,7 @@ const USER_AGENT: &str = concat!("zhanggui/", env!("CARGO_PKG_VERSION"));
 /// Sends requests. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: reqwest::Client,
+    pub(super) inner: reqwest::Client,
 }
 
 /// A request to be sent.
@@ -178,7 +178,7 @@ fn trusting(roots: rustls::RootCertStore) -> Result<TlsBuilder, ClientError> {
     Ok(config.with_root_certificates(roots))
 }
 
-fn not_answered(error: reqwest::Error) -> ClientError {
+pub(super) fn not_answered(error: reqwest::Error) -> ClientError {
     if error.is_connect() || error.is_builder() {
         return ClientError::NotSent(cause(error));
     }

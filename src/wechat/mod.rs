@@ -6,6 +6,9 @@
 //! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
 
 pub mod bill;
+pub mod bill_call;
+pub mod bill_file;
+pub mod bill_rows;
 pub mod call;
 mod certificates;
 pub mod client;
@@ -47,6 +50,7 @@ mod peer_refunds;
 #[cfg(test)]
 mod vectors;
 
+pub use bill_call::{Fetched, FetchedBill};
 pub use certificates::Refreshed;
 pub use client::Wechat;
 pub use config::{PayConfig, Version, WechatConfig};

@@ -26,8 +26,14 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn answering(answers: Vec<String>) -> Self {
+        Self::with(|_| answers)
+    }
+
+    /// A peer whose answers name its own base.
+    pub(super) fn with(answers: impl FnOnce(&str) -> Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
+        let answers = answers(&base);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ears = Arc::clone(&heard);
         std::thread::spawn(move || {

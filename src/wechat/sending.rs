@@ -162,7 +162,8 @@ impl Wechat {
     }
 }
 
-fn not_answered(error: ClientError) -> WechatError {
+/// What a call that got no answer comes to.
+pub(super) fn not_answered(error: ClientError) -> WechatError {
     match error {
         ClientError::NotSent(why) => WechatError::NotSent(why),
         ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {

@@ -12,6 +12,7 @@ use crate::wechat::v3::{Keyring, PlatformCertificate, SignatureFault, SignatureH
 
 const V2: &str = include_str!("../../tests/golden/wechat/vectors-v2.json");
 const V3: &str = include_str!("../../tests/golden/wechat/vectors-v3.json");
+const V3_BILLS: &str = include_str!("../../tests/golden/wechat/vectors-v3-bills.json");
 const MERCHANT_KEY: &str = include_str!("../../tests/golden/wechat/keys/merchant_key.pem");
 const PUBLIC_KEY: &str = include_str!("../../tests/golden/wechat/keys/wechatpay_pub.pem");
 /// The platform certificate that is in use.
@@ -46,7 +47,7 @@ pub(crate) fn v2(kind: &str) -> Vec<Value> {
 
 /// All v3 vectors of one kind.
 pub(crate) fn v3(kind: &str) -> Vec<Value> {
-    of_kind(V3, kind)
+    [of_kind(V3, kind), of_kind(V3_BILLS, kind)].concat()
 }
 
 /// A text member of a vector.
@@ -174,8 +175,9 @@ fn every_kind_of_vector_has_a_test_that_names_it() {
         include_str!("mini_open.rs"),
         include_str!("message.rs"),
         include_str!("bill.rs"),
+        include_str!("bill_file_tests.rs"),
     ];
-    for (file, version, total) in [(V2, "v2", 76), (V3, "v3", 113)] {
+    for (file, version, total) in [(V2, "v2", 76), (V3, "v3", 113), (V3_BILLS, "v3", 5)] {
         let file = all(file);
         let vectors = file["vectors"].as_array().expect("vectors");
         assert_eq!(vectors.len(), total);
