@@ -6,19 +6,7 @@ use crate::wechat::{PayConfig, SignType, V2Keys, Version, WechatConfig};
 
 /// A shop of `appid` over a store in memory, with v2 keys and nobody to talk to.
 pub(super) fn shop_of(appid: AppId) -> Arc<Shop> {
-    let settings = Settings {
-        appid,
-        mchid: Some("1900000109".parse().unwrap()),
-        notify_url: "http://127.0.0.1/wx/pay/notify".into(),
-        token_ttl: Duration::from_secs(7200),
-        token_salt: Secret::from("salt"),
-        pay_within: Duration::from_secs(1800),
-        sweep_interval: Duration::from_secs(60),
-        order_body: "商城订单".into(),
-        login_per_minute_per_ip: 1000,
-        requests_per_minute_per_token: 1000,
-        field_key: FieldKey::new([7; 32]),
-    };
+    let settings = settings_of(appid);
     let keys = V2Keys {
         key: Secret::from("0123456789abcdefghijklmnopqrstuv"),
         sign_type: SignType::Md5,
@@ -41,4 +29,21 @@ pub(super) fn shop_of(appid: AppId) -> Arc<Shop> {
     let tokens = Arc::new(Tokens::new(store.clone(), settings.field_key.clone()));
     let wechat = Wechat::new(Client::new().unwrap(), wechat);
     Shop::new(store, tokens, wechat, Clock::system(), settings)
+}
+
+/// The settings of a shop of `appid`.
+pub(super) fn settings_of(appid: AppId) -> Settings {
+    Settings {
+        appid,
+        mchid: Some("1900000109".parse().unwrap()),
+        notify_url: "http://127.0.0.1/wx/pay/notify".into(),
+        token_ttl: Duration::from_secs(7200),
+        token_salt: Secret::from("salt"),
+        pay_within: Duration::from_secs(1800),
+        sweep_interval: Duration::from_secs(60),
+        order_body: "商城订单".into(),
+        login_per_minute_per_ip: 1000,
+        requests_per_minute_per_token: 1000,
+        field_key: FieldKey::new([7; 32]),
+    }
 }

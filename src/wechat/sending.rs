@@ -45,9 +45,13 @@ impl Wechat {
         trace: &Trace<'_>,
     ) -> Result<T, WechatError> {
         let ended = tokio::time::timeout(CALL_WITHIN, self.tries(call, trace)).await;
-        let late = || Err(WechatError::Unknown("微信没有在期限内给出结果".to_owned()));
+        let late = |_| {
+            let why = "微信没有在期限内给出结果".to_owned();
+            trace.note(trace.clock().now_ms(), call.asked(), why.clone());
+            Err(WechatError::Unknown(why))
+        };
         ended
-            .unwrap_or_else(|_| late())
+            .unwrap_or_else(late)
             .inspect_err(|error| log(&self.config.pay.base, call.path(), error))
     }
 
