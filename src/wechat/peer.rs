@@ -352,19 +352,20 @@ async fn a_v3_close_is_a_signed_204_and_nothing_less() {
 #[tokio::test]
 async fn an_attempt_of_another_merchant_is_not_asked_about() {
     let wechat = wechat("http://127.0.0.1:1", Version::V3, Keyring::default());
-    let clock = Clock::system();
-    let foreign = crate::model::Attempt {
+    let (clock, ours) = (Clock::system(), attempt(Protocol::V3));
+    let other_merchant = crate::model::Attempt {
         mchid: "1900000110".parse().expect("an mchid"),
-        ..attempt(Protocol::V3)
+        ..ours.clone()
     };
-    let error = wechat
-        .query(&foreign, &Trace::new(&clock))
-        .await
-        .expect_err("refused");
-    assert_eq!(error.cause(), Some(Cause::Config));
-    let error = wechat
-        .close(&foreign, &Trace::new(&clock))
-        .await
-        .expect_err("refused");
-    assert_eq!(error.cause(), Some(Cause::Config));
+    let other_program = crate::model::Attempt {
+        appid: "wx1".parse().expect("an appid"),
+        ..ours
+    };
+    for foreign in [other_merchant, other_program] {
+        let trace = Trace::new(&clock);
+        let error = wechat.query(&foreign, &trace).await.expect_err("refused");
+        assert_eq!(error.cause(), Some(Cause::Config));
+        let error = wechat.close(&foreign, &trace).await.expect_err("refused");
+        assert_eq!(error.cause(), Some(Cause::Config));
+    }
 }

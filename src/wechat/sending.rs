@@ -160,12 +160,15 @@ impl Wechat {
     }
 }
 
-/// The one log line of a call that failed. A stale code is the client's everyday affair.
+/// The one log line of a call that failed. A stale code is the client's everyday affair, and what
+/// became of an order is an answer like another.
 pub(super) fn log(base: &str, path: &str, error: &WechatError) {
     let url = format_args!("{base}{path}");
-    if error.cause() == Some(Cause::CodeInvalid) {
-        tracing::debug!(%url, %error, "微信调用被拒绝");
-    } else {
-        tracing::warn!(%url, %error, "微信调用失败");
+    match error.cause() {
+        Some(Cause::CodeInvalid) => tracing::debug!(%url, %error, "微信调用被拒绝"),
+        Some(Cause::OrderPaid | Cause::OrderClosed | Cause::OrderNotFound) => {
+            tracing::info!(%url, %error, "微信给出了订单的结论");
+        }
+        _ => tracing::warn!(%url, %error, "微信调用失败"),
     }
 }

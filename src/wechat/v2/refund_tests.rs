@@ -147,3 +147,27 @@ fn a_notice_that_is_no_refund_or_does_not_open_is_refused() {
     let refused = open_refund(b"<xml", &keys(key));
     assert_eq!(refused, Err(NotifyRefusal::Unreadable("XML")));
 }
+
+#[test]
+fn who_started_a_refund_is_told_by_its_source_alone() {
+    for (source, from_platform) in [
+        ("API", FromPlatform::No),
+        ("VENDOR_PLATFORM", FromPlatform::Yes),
+        ("", FromPlatform::NotSaid),
+    ] {
+        let plain = Fields::new()
+            .with("transaction_id", "4200000001")
+            .with("out_trade_no", "20260101000X9G000000000000")
+            .with("out_refund_no", "R1")
+            .with("refund_id", "503")
+            .with("total_fee", "5980")
+            .with("refund_fee", "1000")
+            .with("refund_status", "CHANGE")
+            .with("refund_request_source", source);
+        let (state, told) = read_notice(&plain).unwrap();
+        assert_eq!(
+            (state.status, told),
+            (RefundStatus::Abnormal, from_platform)
+        );
+    }
+}
