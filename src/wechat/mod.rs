@@ -40,15 +40,15 @@ pub mod v2;
 pub mod v3;
 
 #[cfg(test)]
-mod peer;
+pub(crate) mod peer;
 #[cfg(test)]
-mod peer_certificates;
+pub(crate) mod peer_certificates;
 #[cfg(test)]
 mod peer_hosts;
 #[cfg(test)]
 mod peer_refunds;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 pub use bill_call::{Fetched, FetchedBill};
 pub use certificates::Refreshed;

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::base::Timestamp;
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::xml::Fields;
+use crate::base::{Secret, Timestamp};
 use crate::wechat::v3::{Keyring, PlatformCertificate, SignatureFault, SignatureHeaders};
+use crate::wechat::v3::{Trust, V3Keys, VerifyWith};
 
 const V2: &str = include_str!("../../tests/golden/wechat/vectors-v2.json");
 const V3: &str = include_str!("../../tests/golden/wechat/vectors-v3.json");
@@ -138,6 +139,16 @@ pub(crate) fn keyring(trust: &Value) -> Keyring {
         };
     }
     ring
+}
+
+/// The keys that a notification's vector is opened with.
+pub(crate) fn v3_keys(vector: &Value) -> V3Keys {
+    V3Keys {
+        api_key: Secret::new(key_entry(text(vector, "apiv3_key"), "value")),
+        merchant_serial: key_entry("merchant", "serial_no"),
+        merchant_key: merchant_key(),
+        wechat_keys: Trust::of(VerifyWith::Both, keyring(&vector["trust"])),
+    }
 }
 
 /// The signature headers of a vector, looked up without regard to case.
