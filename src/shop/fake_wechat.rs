@@ -36,6 +36,8 @@ pub(super) enum Fault {
     Young,
     /// The buyer pays just before an order is closed.
     PaidFirst,
+    /// What is asked is done, and answered once the fault is over.
+    Slow,
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +130,12 @@ impl Fake {
         } else {
             self.state().answer(&path, asked).map(|said| said.to_xml())
         };
+        for _ in 0..1000 {
+            if self.state().fault != Some(Fault::Slow) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         if let Some(text) = said {
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
