@@ -21,6 +21,8 @@ mod refund_calls;
 mod refund_desk;
 mod refund_notify;
 mod refund_requests;
+#[cfg(test)]
+mod refund_tests;
 pub mod refunds;
 mod runner;
 pub mod staff;
@@ -137,6 +139,8 @@ impl Shop {
 
 #[cfg(test)]
 mod closing_tests;
+#[cfg(test)]
+mod fake_refunds;
 #[cfg(test)]
 mod fake_wechat;
 #[cfg(test)]
