@@ -6,14 +6,16 @@ use std::sync::Arc;
 use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
 use crate::base::Clock;
+use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
 use crate::store::{OpenError, Progress, Store, StoreConfig};
 use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
+use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
 /// The route WeChat notifies payments to.
-const NOTIFY_PATH: &str = "/wx/pay/notify";
+pub(super) const NOTIFY_PATH: &str = "/wx/pay/notify";
 const REFUND_NOTIFY_PATH: &str = "/wx/refund/notify";
 const MIB: u64 = 1024 * 1024;
 
@@ -46,7 +48,7 @@ pub(super) async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Sto
     let store = open(&config, clock.clone()).await?;
     let settings = settings(&config);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
-    let wechat = Wechat::new(client, wechat(config));
+    let wechat = Wechat::new(client, wechat(config)?);
     let shop = Shop::new(store.clone(), tokens, wechat, clock, settings);
     Ok((shop, store))
 }
@@ -102,32 +104,59 @@ fn settings(config: &Config) -> Settings {
         order_body: config.order.body.clone(),
         login_per_minute_per_ip: config.limits.login_per_minute_per_ip,
         requests_per_minute_per_token: config.limits.requests_per_minute_per_token,
+        auto_complete_days: config.order.auto_complete_days,
+        push: push(config),
+        messages: config.messages.clone(),
         field_key: config.store.field_key.clone(),
     }
 }
 
-fn wechat(config: Config) -> WechatConfig {
+/// A key that is empty leaves its mode closed.
+fn push(config: &Config) -> PushSettings {
+    let (token, appid) = (
+        config.wechat.message_token.clone(),
+        config.wechat.appid.clone(),
+    );
+    let keys = PushKeys::new(token.clone(), &config.wechat.message_aes_key, appid);
+    PushSettings {
+        token,
+        keys: keys.ok(),
+    }
+}
+
+fn wechat(config: Config) -> Result<WechatConfig, Failure> {
     let Pay {
         version,
         api_base,
+        api_base_2,
         merchant,
     } = config.pay;
-    let (mchid, v2, v3) = match merchant {
-        Some(Merchant { mchid, v2, v3 }) => (Some(mchid), v2, v3),
-        None => (None, None, None),
+    let (mchid, v2, v2_identity, v3) = match merchant {
+        Some(Merchant {
+            mchid,
+            v2,
+            v2_identity,
+            v3,
+        }) => (Some(mchid), v2, v2_identity, v3),
+        None => (None, None, None, None),
     };
-    WechatConfig {
+    let v2_client = v2_identity.map(|(chain, key)| Client::with_identity(&chain, &key));
+    let v2_client = v2_client.transpose().map_err(|why| {
+        let keys = "[wechat.pay] v2_client_cert_file 与 v2_client_key_file 有误";
+        Failure::Wrong(format!("{keys}：{why}"))
+    })?;
+    Ok(WechatConfig {
         appid: config.wechat.appid,
         secret: config.wechat.secret,
         mini_base: config.wechat.api_base,
         pay: PayConfig {
             mchid,
             base: api_base,
-            base_2: None,
+            base_2: api_base_2,
             version,
             v2,
-            v2_client: None,
+            v2_client,
             v3,
         },
-    }
+    })
 }

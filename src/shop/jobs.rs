@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::runner::{Ended, Runner};
-use super::{Shop, ShopError};
+use super::{Shop, ShopError, certificates};
 use crate::base::Timestamp;
 use crate::store::due::{self, Due, Work, WorkKind};
 use crate::store::tokens::SWEEP_MAX;
@@ -24,11 +24,14 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 4] = [
+const KINDS: [WorkKind; 7] = [
     WorkKind::Expire,
     WorkKind::Close,
     WorkKind::Query,
     WorkKind::Refund,
+    WorkKind::Report,
+    WorkKind::Message,
+    WorkKind::Complete,
 ];
 
 /// Whether more is due now.
@@ -44,6 +47,7 @@ pub enum More {
 pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let sweep = tokio::spawn(sweep(Arc::clone(&shop)));
+    let certificates = tokio::spawn(certificates::keep(Arc::clone(&shop)));
     let mut runner = Runner::default();
     match shop.take_up_closes().await {
         Ok(0) => {}
@@ -76,6 +80,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
         }
     }
     sweep.abort();
+    certificates.abort();
     runner.finish(LAST_WORK).await;
 }
 
@@ -137,8 +142,11 @@ impl Shop {
             Work::Close(_) => self.due_close(due).await,
             Work::Query(_) => self.due_query(due).await,
             Work::Refund(_) => self.due_refund(due).await,
+            Work::Report(_) => self.due_report(due).await,
+            Work::Message(..) => self.due_message(due).await,
+            Work::Complete(_) => self.due_complete(due).await,
             // Not among KINDS: nothing of these is looked for yet.
-            Work::Report(_) | Work::Message(..) | Work::Complete(_) | Work::Bill(_) => Ok(()),
+            Work::Bill(_) => Ok(()),
         }
     }
 

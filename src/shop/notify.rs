@@ -1,6 +1,7 @@
 //! A payment result from WeChat: verified, matched with its attempt, applied once, on disk.
 
 use super::effects::Desk;
+use super::subscribe::tell_paid;
 use super::{Shop, ShopError};
 use crate::base::{OutTradeNo, Timestamp};
 use crate::model::attempt::{Counted, Mismatch};
@@ -10,7 +11,8 @@ use crate::model::{Attempt, AttemptState, Entry, Order, OrderEvent, Payment};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
 use crate::store::{StoreError, Tx, attempts, goods};
-use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders};
+
+use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders, Trace};
 
 /// What became of a notification. Only the first two are acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,8 @@ impl Shop {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Heard, ShopError> {
+        let trace = Trace::new(&self.clock);
+        self.wechat.learn_key(headers.serial(), &trace).await;
         match self.wechat.open_notify(headers, body, now) {
             Ok(Opened::Paid(paid)) => {
                 let payment = paid.payment(now);
@@ -130,9 +134,14 @@ impl Shop {
             self.note_verdict(&attempt, "notify.repeated", text).await?;
             return Ok(Heard::Applied);
         }
-        let key = self.field_key();
+        let (key, tells) = (self.field_key(), self.settings.messages.paid.is_some());
         let write = self.store.write(move |tx: &mut Tx<'_>| {
-            apply(&mut Desk { tx, key: &key, now }, &payment, Teller::Notify)
+            let mut desk = Desk { tx, key: &key, now };
+            let applied = apply(&mut desk, &payment, Teller::Notify)?;
+            if tells {
+                tell_paid(&mut desk, &payment, &applied)?;
+            }
+            Ok::<_, ShopError>(applied)
         });
         Ok(match write.await? {
             Applied::Now | Applied::Before => Heard::Applied,

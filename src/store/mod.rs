@@ -65,12 +65,14 @@ mod writer;
 mod writer_tests;
 
 pub mod attempts;
+pub mod certificates;
 pub mod due;
 pub mod goods;
 pub mod idempotency;
 pub mod orders;
 pub mod queries;
 pub mod refunds;
+pub mod shipments;
 pub mod staff;
 pub mod tokens;
 pub mod unmatched;

@@ -41,6 +41,7 @@ records! {
     RefundRequestRecord "refund request" true
     AdminRecord "admin" true
     ApiKeyRecord "API key" true
+    CertificateRecord "platform certificate" true
     TokenRecord "token" false
     UserTokensRecord "tokens of a user" false
 }
@@ -129,6 +130,12 @@ pub(super) enum AdminRecord {
 #[derive(Serialize, Deserialize)]
 pub(super) enum ApiKeyRecord {
     V1(super::staff::ApiKey),
+}
+
+/// A platform certificate of WeChat, as PEM.
+#[derive(Serialize, Deserialize)]
+pub(super) enum CertificateRecord {
+    V1(String),
 }
 
 #[derive(Serialize, Deserialize)]

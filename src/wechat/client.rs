@@ -1,6 +1,7 @@
 //! Talking to WeChat: login, opening a payment, opening a notification.
 //!
-//! Queries and closes are in `trades`, refunds in `refunds`, sending in `sending`. What is said and what is believed is decided by the pure modules beside this one.
+//! Queries and closes are in `trades`, refunds in `refunds`, sending in `sending`. What is said
+//! and what is believed is decided by the pure modules beside this one.
 
 use crate::base::xml::Fields;
 use crate::base::{Fen, PrepayId, Secret, Timestamp, secret};
@@ -10,10 +11,11 @@ use super::call::Call;
 use super::config::WechatConfig;
 use super::error::{Cause, WechatError};
 use super::mini::{self, Session};
+use super::mini_token::TokenHolder;
 use super::notify::{self, Keys, NotifyRefusal, Opened, UnverifiedNotice};
 use super::paid::PaidNotice;
 use super::prepay::{self, PayParams, PrepayRequest, Protocol, SecondSigning, Wanted};
-use super::sending::{FIRST_PAUSE, NONCE_LENGTH, log};
+use super::sending::{FIRST_PAUSE, NONCE_LENGTH, TRY_WITHIN, log};
 use super::trace::Trace;
 use super::v2;
 use super::v3::{self, SignatureHeaders};
@@ -24,6 +26,7 @@ pub struct Wechat {
     pub(super) client: Client,
     pub(super) config: WechatConfig,
     login_url: Secret<String>,
+    pub(super) mini_token: TokenHolder,
 }
 
 impl Wechat {
@@ -34,6 +37,7 @@ impl Wechat {
             client,
             config,
             login_url,
+            mini_token: TokenHolder::default(),
         }
     }
 
@@ -74,7 +78,7 @@ impl Wechat {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        let answer = self.send(&self.client, request).await?;
+        let answer = self.send(&self.client, request, TRY_WITHIN).await?;
         mini::read_session(answer.status, &answer.body)
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::cipher::FieldKey;
 use crate::base::{AppId, MchId, Secret};
 use crate::cli::log::LogFormat;
+use crate::shop::subscribe::Messages;
 use crate::wechat::{V2Keys, V3Keys, Version};
 
 /// The whole configuration.
@@ -20,6 +21,8 @@ pub struct Config {
     pub token: Token,
     /// `[wechat]`
     pub wechat: Wechat,
+    /// `[wechat.messages]`
+    pub messages: Messages,
     /// `[wechat.pay]`
     pub pay: Pay,
     /// `[order]`
@@ -95,6 +98,8 @@ pub struct Pay {
     pub version: Version,
     /// The host of WeChat Pay's calls, without a slash at its end.
     pub api_base: String,
+    /// The host of the second access point, without a slash at its end; `None`: there is none.
+    pub api_base_2: Option<String>,
     /// Who is paid; `None`: everything but paying works.
     pub merchant: Option<Merchant>,
 }
@@ -106,6 +111,8 @@ pub struct Merchant {
     pub mchid: MchId,
     /// APIv2's keys; `None`: v2 messages are refused.
     pub v2: Option<V2Keys>,
+    /// The certificate (PEM) that v2 refunds show, and its key; `None`: no v2 refunds.
+    pub v2_identity: Option<(String, Secret<String>)>,
     /// APIv3's keys; `None`: v3 messages are refused.
     pub v3: Option<V3Keys>,
 }
