@@ -30,6 +30,8 @@ mod refund_calls;
 mod refund_desk;
 mod refund_notify;
 mod refund_requests;
+#[cfg(test)]
+mod refund_tests;
 pub mod refunds;
 mod reports;
 mod runner;
@@ -164,6 +166,8 @@ impl Shop {
 
 #[cfg(test)]
 mod closing_tests;
+#[cfg(test)]
+mod fake_refunds;
 #[cfg(test)]
 mod fake_wechat;
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<Mc
             base_2: None,
             version: Version::V2,
             v2: Some(keys),
-            v2_client: None,
+            v2_client: Some(Client::new().unwrap()),
             v3: None,
         },
     };
