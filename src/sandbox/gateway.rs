@@ -24,9 +24,9 @@ const NEVER: Duration = Duration::from_secs(60);
 const SLOWLY: Duration = Duration::from_secs(3);
 
 /// An answer and what is noted about it.
-struct Judged {
-    answer: Response,
-    verdict: Verdict,
+pub(super) struct Judged {
+    pub(super) answer: Response,
+    pub(super) verdict: Verdict,
 }
 
 /// `GET /sns/jscode2session`
@@ -70,7 +70,11 @@ pub(super) async fn prepay(sandbox: Arc<Sandbox>, _: Anyone, mut req: Req) -> Ou
 
 impl Sandbox {
     /// Takes the next fault, has the request judged, notes the verdict, plays the fault.
-    async fn answer(&self, req: &Req, judge: impl FnOnce(UpstreamFault) -> Judged) -> Response {
+    pub(super) async fn answer(
+        &self,
+        req: &Req,
+        judge: impl FnOnce(UpstreamFault) -> Judged,
+    ) -> Response {
         let fault = self.book().faults.next_answer();
         let judged = if fault == UpstreamFault::Http500 {
             Judged {
@@ -225,7 +229,7 @@ fn judged_login(session: Result<Session, Errcode>) -> Judged {
     }
 }
 
-fn rid() -> String {
+pub(super) fn rid() -> String {
     let [a, b, c] = [random_text(8), random_text(8), random_text(8)];
     format!("{a}-{b}-{c}").to_ascii_lowercase()
 }

@@ -11,6 +11,7 @@ mod delivery;
 mod faults;
 mod gateway;
 mod login;
+mod mini;
 mod notify;
 mod order_v2;
 mod order_v3;
@@ -63,6 +64,7 @@ use credentials::Keys;
 use delivery::Due;
 use faults::Pending;
 use login::Logins;
+use mini::Mini;
 use trades::Trades;
 use verdicts::Verdicts;
 
@@ -81,6 +83,7 @@ pub struct Sandbox {
 /// What changes. Its lock is held for moments only, never while a signature is computed.
 struct Book {
     logins: Logins,
+    mini: Mini,
     trades: Trades,
     due: Due,
     faults: Pending,
@@ -93,6 +96,7 @@ impl Sandbox {
             keys: credentials.keys()?,
             book: Mutex::new(Book {
                 logins: Logins::new(&credentials.appid),
+                mini: Mini::new(),
                 trades: Trades::new(),
                 due: Due::default(),
                 faults: Pending::default(),
@@ -131,7 +135,7 @@ impl std::fmt::Debug for Sandbox {
 /// The simulator's routes: WeChat's own paths, then the control routes of CONTRACT §6.
 pub fn routes() -> Vec<Route<Sandbox>> {
     let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
-    vec![
+    let mut table = vec![
         route(get.clone(), "/sns/jscode2session", gateway::login),
         route(post.clone(), "/pay/unifiedorder", gateway::unified_order),
         route(get.clone(), "/pay/unifiedorder", gateway::unified_order),
@@ -157,5 +161,7 @@ pub fn routes() -> Vec<Route<Sandbox>> {
         route(put.clone(), "/sandbox/faults", control::set_faults),
         route(get, "/sandbox/config", control::config),
         route(put, "/sandbox/clock", control::move_clock),
-    ]
+    ];
+    table.extend(mini::routes());
+    table
 }
