@@ -67,7 +67,7 @@ pub(super) async fn phone_number(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> 
 }
 
 /// A call that proves itself by an access token and carries JSON.
-async fn called<T: DeserializeOwned>(
+pub(super) async fn called<T: DeserializeOwned>(
     sandbox: &Sandbox,
     mut req: Req,
     judge: impl FnOnce(&Sandbox, T, Timestamp) -> Answered,
