@@ -116,15 +116,13 @@ pub(super) fn find(
     now: Timestamp,
 ) -> Result<Paid, Errcode> {
     let trade = match key {
-        OrderKey::Transaction(id) => paid(trades).find(|paid| paid.transaction_id == *id),
+        OrderKey::Transaction(id) => trades.by_transaction(id),
         OrderKey::Merchant { mchid, .. } if mchid != whose.mchid.as_str() => None,
-        OrderKey::Merchant { out_trade_no, .. } => {
-            let trade = trades.get(out_trade_no);
-            trade.and_then(|trade| Some(Paid::read(trade, trade.payment.as_ref()?)))
-        }
+        OrderKey::Merchant { out_trade_no, .. } => trades.get(out_trade_no),
     };
+    let paid = trade.and_then(|trade| Some(Paid::read(trade, trade.payment.as_ref()?)));
     let known = |paid: &Paid| now >= paid.paid_at.plus(settings.known_after);
-    trade.filter(known).ok_or(NO_ORDER)
+    paid.filter(known).ok_or(NO_ORDER)
 }
 
 /// All payments, the newest first.
