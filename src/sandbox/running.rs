@@ -112,5 +112,6 @@ async fn tick_until_stopped(sandbox: Arc<Sandbox>) {
     {
         sandbox.tick().await;
         sandbox.grant_receipts();
+        sandbox.send_pushes().await;
     }
 }

@@ -10,6 +10,8 @@ mod errcodes;
 mod express;
 mod orders;
 mod phone;
+mod push;
+mod push_send;
 mod shipping;
 mod shipping_calls;
 mod upload;
@@ -18,6 +20,8 @@ mod upload;
 mod access_table;
 #[cfg(test)]
 mod alive_test;
+#[cfg(test)]
+mod push_alive_test;
 #[cfg(test)]
 mod shipping_alive_test;
 #[cfg(test)]
@@ -30,12 +34,14 @@ use access::AccessTokens;
 use errcodes::Planned;
 use orders::Shippings;
 use phone::Phones;
+use push_send::Pushes;
 
 /// What changes on the mini program's side, in the simulator's book.
 pub(super) struct Mini {
     tokens: AccessTokens,
     phones: Phones,
     shippings: Shippings,
+    pushes: Pushes,
     /// Errcodes that the next calls of a path are to answer.
     planned: Planned,
 }
@@ -46,6 +52,7 @@ impl Mini {
             tokens: AccessTokens::default(),
             phones: Phones::new(),
             shippings: Shippings::new(),
+            pushes: Pushes::default(),
             planned: Planned::default(),
         }
     }
@@ -55,15 +62,22 @@ impl Mini {
 pub(super) fn routes() -> Vec<Route<Sandbox>> {
     let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
     let mut table = vec![
-        route(get, "/cgi-bin/token", calls::token),
+        route(get.clone(), "/cgi-bin/token", calls::token),
         route(post.clone(), "/cgi-bin/stable_token", calls::stable_token),
         route(
             post.clone(),
             "/wxa/business/getuserphonenumber",
             calls::phone_number,
         ),
-        route(post, "/sandbox/phone-codes", control::new_phone_code),
-        route(put, "/sandbox/errcodes", control::plan_errcode),
+        route(
+            post.clone(),
+            "/sandbox/phone-codes",
+            control::new_phone_code,
+        ),
+        route(put.clone(), "/sandbox/errcodes", control::plan_errcode),
+        route(put, "/sandbox/message-push", push_send::set_target),
+        route(post, "/sandbox/messages", push_send::send),
+        route(get, "/sandbox/messages", push_send::sent),
     ];
     table.extend(shipping_routes());
     table

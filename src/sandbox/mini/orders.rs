@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::push::Event;
 use super::shipping::{Money, Shipment, Shipped};
 use super::upload::{BAD_PARAMETER, OrderKey, Parcel, filled};
 use crate::base::Timestamp;
@@ -104,6 +105,31 @@ impl Paid {
             created_at: trade.created_at,
             paid_at: payment.success_at,
             money: Money::Kept,
+        }
+    }
+}
+
+impl Paid {
+    /// The fields by which a push names this payment. Source: 小程序 · 发货信息管理服务, 事件推送.
+    pub(super) fn named_in_a_push(&self, whose: &Credentials) -> Map<String, Value> {
+        let named = [
+            ("transaction_id", json!(self.transaction_id)),
+            ("merchant_id", json!(whose.mchid)),
+            ("sub_merchant_id", json!("")),
+            ("merchant_trade_no", json!(self.out_trade_no)),
+            ("pay_time", json!(self.paid_at.unix())),
+        ];
+        let named = named.map(|(name, value)| (name.to_owned(), value));
+        named.into_iter().collect()
+    }
+
+    /// `trade_manage_order_settlement`: when shipping is complete, and when the money is released.
+    pub(super) fn settlement_event(&self, shipment: &Shipment, whose: &Credentials) -> Event {
+        let mut fields = self.named_in_a_push(whose);
+        fields.extend(shipment.told_in_a_push());
+        Event {
+            name: "trade_manage_order_settlement".to_owned(),
+            fields,
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::upload::{
     BAD_PARAMETER, Logistics, MOST_PARCELS, Mode, Moment, Parcel, TOO_MANY, Upload,
 };
@@ -142,6 +144,30 @@ impl Shipment {
         }
         self.reminded = true;
         Ok(())
+    }
+
+    /// The times that the settlement event tells: an estimate at shipping, the truth afterwards.
+    pub(super) fn told_in_a_push(&self) -> Vec<(String, Value)> {
+        let shipped_at = self
+            .shipped
+            .as_ref()
+            .and_then(|shipped| shipped.finished_at);
+        let mut told = vec![("shipped_time", json!(shipped_at.map(Timestamp::unix)))];
+        match (self.received, self.settled_at) {
+            (Some((how, at)), Some(settled_at)) => told.extend([
+                ("confirm_receive_method", json!(how.number())),
+                ("confirm_receive_time", json!(at.unix())),
+                ("settlement_time", json!(settled_at.unix())),
+            ]),
+            (_, _) => {
+                let estimate = self.confirms_itself_at().map(Timestamp::unix);
+                told.push(("estimated_settlement_time", json!(estimate)));
+            }
+        }
+        let named = told
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        named.collect()
     }
 
     /// When receipt is taken for granted, if nobody confirms it.

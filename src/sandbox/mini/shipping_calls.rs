@@ -19,6 +19,8 @@ use crate::web::{self, Anyone, HttpError, Outcome, Req, StatusCode};
 
 /// A mini program that is not managed has no such interface.
 const NOT_MANAGED: Errcode = err(48001, "api unauthorized");
+/// `order_state` once everything is on its way.
+const SHIPPED: u8 = 2;
 const NOT_OF_PAYER: Errcode = err(10_060_031, "该笔支付单不属于 openid 所指定的用户");
 
 /// `POST /wxa/sec/order/upload_shipping_info`
@@ -142,6 +144,10 @@ impl Sandbox {
         }
         let mut shipment = book.mini.shippings.of(&paid);
         shipment.upload(upload, paid.money, now)?;
+        if shipment.state(paid.money) == SHIPPED {
+            let event = paid.settlement_event(&shipment, &self.credentials);
+            book.mini.pushes.announce(event);
+        }
         book.mini.shippings.keep(&paid, shipment);
         Ok(json!({}))
     }
@@ -175,6 +181,7 @@ pub(super) async fn receive(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outco
     let paid = paid.map_err(|why| refused(StatusCode::NOT_FOUND, why))?;
     let received = sandbox.confirm_receipt(&paid, Confirmed::ByBuyer, at);
     let state = received.map_err(|why| refused(StatusCode::CONFLICT, why))?;
+    sandbox.send_pushes().await;
     let shown = json!({
         "transaction_id": paid.transaction_id,
         "order_state": state,
@@ -208,6 +215,8 @@ impl Sandbox {
         shipment.receive(how, now)?;
         shipment.settled_at = Some(now);
         let state = shipment.state(paid.money);
+        let event = paid.settlement_event(&shipment, &self.credentials);
+        book.mini.pushes.announce(event);
         book.mini.shippings.keep(paid, shipment);
         Ok(state)
     }
