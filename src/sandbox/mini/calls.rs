@@ -32,7 +32,7 @@ pub(super) async fn token(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome
             let tokens = &mut sandbox.book().mini.tokens;
             tokens
                 .legacy(&sandbox.credentials, &asked, req.at)
-                .map(shown)
+                .map(|granted| shown(&granted))
         }))
     };
     Ok(sandbox.answer(&req, judge).await)
@@ -47,13 +47,13 @@ pub(super) async fn stable_token(sandbox: Arc<Sandbox>, _: Anyone, mut req: Req)
             let tokens = &mut sandbox.book().mini.tokens;
             tokens
                 .stable(&sandbox.credentials, &asked, req.at)
-                .map(shown)
+                .map(|granted| shown(&granted))
         }))
     };
     Ok(sandbox.answer(&req, judge).await)
 }
 
-fn shown(granted: Granted) -> Value {
+fn shown(granted: &Granted) -> Value {
     json!({"access_token": granted.access_token, "expires_in": granted.expires_in})
 }
 
@@ -74,13 +74,23 @@ pub(super) async fn called<T: DeserializeOwned>(
 ) -> Outcome {
     let body = req.body().await?;
     let judge = |fault| {
-        let admitted = sandbox.spared(&req, fault).and_then(|()| {
-            let token = req.query("access_token");
-            sandbox.book().mini.tokens.check(token.as_deref(), req.at)
-        });
-        judged(admitted.and_then(|()| judge(sandbox, read(&body)?, req.at)))
+        let judge = |asked| judge(sandbox, asked, req.at);
+        judged(judge_call(sandbox, (&req, &body), fault, judge))
     };
     Ok(sandbox.answer(&req, judge).await)
+}
+
+/// Fault, token, body; then `judge`.
+pub(super) fn judge_call<T: DeserializeOwned, R>(
+    sandbox: &Sandbox,
+    (req, body): (&Req, &[u8]),
+    fault: UpstreamFault,
+    judge: impl FnOnce(T) -> Result<R, Errcode>,
+) -> Result<R, Errcode> {
+    sandbox.spared(req, fault)?;
+    let token = req.query("access_token");
+    sandbox.book().mini.tokens.check(token.as_deref(), req.at)?;
+    judge(read(body)?)
 }
 
 impl Sandbox {
@@ -104,7 +114,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Errcode> {
     }
 }
 
-fn judged(answered: Answered) -> Judged {
+/// The answer to a call, and what is noted about it.
+pub(super) fn judged(answered: Answered) -> Judged {
     let (body, verdict) = match answered {
         Ok(mut fields) => {
             if fields.get("access_token").is_none() {

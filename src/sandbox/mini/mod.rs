@@ -8,18 +8,24 @@ mod calls;
 mod control;
 mod errcodes;
 mod express;
+mod message_calls;
 mod orders;
 mod phone;
 mod push;
 mod push_send;
 mod shipping;
 mod shipping_calls;
+mod subscribe;
 mod upload;
+mod value_rules;
+mod wxacode;
 
 #[cfg(test)]
 mod access_table;
 #[cfg(test)]
 mod alive_test;
+#[cfg(test)]
+mod message_alive_test;
 #[cfg(test)]
 mod push_alive_test;
 #[cfg(test)]
@@ -35,6 +41,7 @@ use errcodes::Planned;
 use orders::Shippings;
 use phone::Phones;
 use push_send::Pushes;
+use subscribe::Subscriptions;
 
 /// What changes on the mini program's side, in the simulator's book.
 pub(super) struct Mini {
@@ -42,6 +49,7 @@ pub(super) struct Mini {
     phones: Phones,
     shippings: Shippings,
     pushes: Pushes,
+    subscriptions: Subscriptions,
     /// Errcodes that the next calls of a path are to answer.
     planned: Planned,
 }
@@ -53,6 +61,7 @@ impl Mini {
             phones: Phones::new(),
             shippings: Shippings::new(),
             pushes: Pushes::default(),
+            subscriptions: Subscriptions::default(),
             planned: Planned::default(),
         }
     }
@@ -62,24 +71,18 @@ impl Mini {
 pub(super) fn routes() -> Vec<Route<Sandbox>> {
     let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
     let mut table = vec![
-        route(get.clone(), "/cgi-bin/token", calls::token),
+        route(get, "/cgi-bin/token", calls::token),
         route(post.clone(), "/cgi-bin/stable_token", calls::stable_token),
         route(
             post.clone(),
             "/wxa/business/getuserphonenumber",
             calls::phone_number,
         ),
-        route(
-            post.clone(),
-            "/sandbox/phone-codes",
-            control::new_phone_code,
-        ),
-        route(put.clone(), "/sandbox/errcodes", control::plan_errcode),
-        route(put, "/sandbox/message-push", push_send::set_target),
-        route(post, "/sandbox/messages", push_send::send),
-        route(get, "/sandbox/messages", push_send::sent),
+        route(post, "/sandbox/phone-codes", control::new_phone_code),
+        route(put, "/sandbox/errcodes", control::plan_errcode),
     ];
     table.extend(shipping_routes());
+    table.extend(message_routes());
     table
 }
 
@@ -107,5 +110,20 @@ fn shipping_routes() -> Vec<Route<Sandbox>> {
         route(post, "/sandbox/receipts", receive),
         route(Method::GET, "/sandbox/shipping", switches),
         route(Method::PUT, "/sandbox/shipping", switch),
+    ]
+}
+
+fn message_routes() -> Vec<Route<Sandbox>> {
+    use message_calls::{accept, code, inbox, new_template, send};
+    let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
+    vec![
+        route(post.clone(), "/cgi-bin/message/subscribe/send", send),
+        route(post.clone(), "/wxa/getwxacodeunlimit", code),
+        route(post.clone(), "/sandbox/templates", new_template),
+        route(post.clone(), "/sandbox/subscriptions", accept),
+        route(get.clone(), "/sandbox/inbox", inbox),
+        route(put, "/sandbox/message-push", push_send::set_target),
+        route(post, "/sandbox/messages", push_send::send),
+        route(get, "/sandbox/messages", push_send::sent),
     ]
 }

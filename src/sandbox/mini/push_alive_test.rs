@@ -162,7 +162,7 @@ async fn a_push_opens_in_both_modes_and_formats_and_is_signed() {
                 "json" => serde_json::from_slice(body).unwrap(),
                 _ => {
                     let fields = Fields::parse(body, "xml").unwrap();
-                    fields.iter().map(|(name, value)| (name, value)).collect()
+                    fields.iter().collect()
                 }
             }
         };

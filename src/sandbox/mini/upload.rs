@@ -276,7 +276,7 @@ impl ParcelForm {
 
 /// Masked with `*`, the last four digits visible, as `+86-177****1234`.
 fn is_masked(contact: &str) -> bool {
-    let tail = contact.as_bytes().len().checked_sub(4);
+    let tail = contact.len().checked_sub(4);
     let tail = tail.and_then(|from| contact.as_bytes().get(from..));
     let visible = tail.is_some_and(|tail| tail.iter().all(u8::is_ascii_digit));
     contact.len() <= 1024 && visible && contact.contains('*')
