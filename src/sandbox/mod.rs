@@ -7,6 +7,7 @@
 
 mod calls_v2;
 mod calls_v3;
+mod clock;
 mod control;
 mod credentials;
 mod delivery;
@@ -20,6 +21,7 @@ mod notify;
 mod order_v2;
 mod order_v3;
 mod pay_params;
+mod phone;
 mod rules;
 mod running;
 mod shape_v3;
@@ -68,6 +70,7 @@ use crate::web::{Client, Method, Route, route};
 pub use credentials::{Credentials, CredentialsError};
 pub use running::{Running, StartError, start};
 
+use clock::Followers;
 use credentials::Keys;
 use delivery::Due;
 use faults::Pending;
@@ -85,6 +88,7 @@ pub struct Sandbox {
     /// Where it listens, once it does.
     url: OnceLock<String>,
     stopping: watch::Sender<bool>,
+    followers: Followers,
     book: Mutex<Book>,
 }
 
@@ -92,6 +96,8 @@ pub struct Sandbox {
 struct Book {
     logins: Logins,
     mini: Mini,
+    /// Where the phone's shop is.
+    shop: String,
     trades: Trades,
     due: Due,
     faults: Pending,
@@ -105,6 +111,7 @@ impl Sandbox {
             book: Mutex::new(Book {
                 logins: Logins::new(&credentials.appid),
                 mini: Mini::new(),
+                shop: "http://127.0.0.1:8080".to_owned(),
                 trades: Trades::new(),
                 due: Due::default(),
                 faults: Pending::default(),
@@ -115,6 +122,7 @@ impl Sandbox {
             client,
             url: OnceLock::new(),
             stopping: watch::Sender::new(false),
+            followers: Followers::default(),
         })
     }
 
@@ -184,9 +192,11 @@ pub fn routes() -> Vec<Route<Sandbox>> {
         route(get.clone(), "/sandbox/trades", control::trades),
         route(get.clone(), "/sandbox/requests", control::requests),
         route(put.clone(), "/sandbox/faults", control::set_faults),
-        route(get, "/sandbox/config", control::config),
-        route(put, "/sandbox/clock", control::move_clock),
+        route(get.clone(), "/sandbox/config", control::config),
+        route(get, "/sandbox/clock", clock::read),
+        route(put, "/sandbox/clock", clock::advance),
     ];
     table.extend(mini::routes());
+    table.extend(phone::routes());
     table
 }

@@ -48,7 +48,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
         };
         tokio::select! {
             () = &mut shutdown => break,
-            () = tokio::time::sleep(pause) => {}
+            () = shop.clock.sleep(pause) => {}
         }
     }
     sweep.abort();
@@ -57,7 +57,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
 /// Sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
 async fn sweep(shop: Arc<Shop>) {
     loop {
-        tokio::time::sleep(shop.settings.sweep_interval).await;
+        shop.clock.sleep(shop.settings.sweep_interval).await;
         shop.limits.forget_quiet();
         if let Err(error) = shop.sweep_all().await {
             tracing::error!(%error, "清理过期登录凭证出错，稍后重试");
