@@ -7,6 +7,7 @@
 
 mod calls_v2;
 mod calls_v3;
+mod codes;
 mod control;
 mod control_refunds;
 mod credentials;
