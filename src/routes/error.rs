@@ -131,6 +131,11 @@ fn wechat_failed(error: &WechatError) -> HttpError {
         | Cause::NotEnough
         | Cause::PayerAccount
         | Cause::RuleLimit
+        | Cause::MerchantBalance
+        | Cause::RefundTooOld
+        | Cause::TooManyParts
+        | Cause::RefundExceeds
+        | Cause::NotPossible
         | Cause::BadRequest => HttpError::new(S::BAD_GATEWAY, "WECHAT_UNAVAILABLE", said),
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::delivery::Delivered;
+use super::codes::call_name;
+use super::delivery::{Delivered, Subject};
 use super::faults::{Faults, Pending};
 use super::login::planned;
 use super::pay_params::{self, PayParams, Wrong};
 use super::trades::{NotPayable, Protocol, Trade};
-use super::{Sandbox, pay_params::wrong};
+use super::{Sandbox, pay_params::wrong, routes};
 use crate::base::{OpenId, Timestamp, TransactionId};
 use crate::web::{self, Anyone, HttpError, Outcome, Req, Response, StatusCode};
 
@@ -121,7 +122,8 @@ pub(super) async fn resend(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcom
 }
 
 async fn delivered(sandbox: &Sandbox, trade: Trade) -> Outcome {
-    let delivered = sandbox.deliver(&trade.order.out_trade_no).await;
+    let subject = Subject::Payment(trade.order.out_trade_no.clone());
+    let delivered = sandbox.deliver(&subject).await;
     Ok(shown(trade, delivered))
 }
 
@@ -223,7 +225,16 @@ pub(super) async fn requests(sandbox: Arc<Sandbox>, _: Anyone, _: Req) -> Outcom
 /// `PUT /sandbox/faults`
 pub(super) async fn set_faults(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
     let faults: Faults = req.json().await?;
-    sandbox.book().faults = Pending::new(faults);
+    if let Some(path) = &faults.path
+        && !routes()
+            .iter()
+            .any(|row| path == row.pattern() || path == call_name(row.pattern()))
+    {
+        return Err(HttpError::invalid(
+            "path 不是一个调用的名字 (names no call)",
+        ));
+    }
+    sandbox.book().faults = Pending::new(faults.clone());
     Ok(web::json(StatusCode::OK, &faults))
 }
 

@@ -6,10 +6,11 @@ use data_encoding::HEXUPPER;
 
 use super::faults::UpstreamFault;
 use super::gateway::Judged;
+use super::notify::new_probe;
 use super::sign_v2::SignType;
 use super::talk_v2::{self, Refused};
 use super::verdicts::Verdict;
-use super::{Sandbox, calls_v2, order_v2};
+use super::{Sandbox, calls_v2, order_v2, refunds_v2};
 use crate::base::Timestamp;
 use crate::base::secret::random;
 use crate::base::xml::Fields;
@@ -40,6 +41,18 @@ pub(super) async fn close(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome
     sandbox.serve_v2(req, work).await
 }
 
+/// `POST /secapi/pay/refund`
+pub(super) async fn refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |asked: &Asked<'_>| refunds_v2::apply(&mut sandbox.book(), asked);
+    sandbox.serve_v2(req, work).await
+}
+
+/// `POST /pay/refundquery`
+pub(super) async fn refund_query(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |asked: &Asked<'_>| refunds_v2::query(&mut sandbox.book(), asked);
+    sandbox.serve_v2(req, work).await
+}
+
 impl Sandbox {
     async fn serve_v2(
         &self,
@@ -67,8 +80,10 @@ impl Sandbox {
             Ok(answer) => (answer, Verdict::ok()),
             Err(refused) => (refused.answer(&self.credentials, &asked), refused.verdict()),
         };
-        if fault == UpstreamFault::BadSign {
-            spoil(&mut fields);
+        match fault {
+            UpstreamFault::BadSign => spoil(&mut fields),
+            UpstreamFault::Probe => fields.set("sign", new_probe()),
+            _ => {}
         }
         let answer = web::text(
             StatusCode::OK,
@@ -86,8 +101,8 @@ impl Sandbox {
     ) -> Result<Fields, Refused> {
         let sign_type = talk_v2::prove(&self.credentials, fields)?;
         talk_v2::check_appid(&self.credentials, fields, sign_type)?;
-        if fault == UpstreamFault::SystemError {
-            return Err(talk_v2::busy(sign_type));
+        if let Some(refused) = self.planned_v2(fault, sign_type) {
+            return Err(refused);
         }
         let asked = Asked {
             fields,
@@ -96,6 +111,21 @@ impl Sandbox {
         };
         let result = work(&asked)?;
         Ok(talk_v2::done(&self.credentials, fields, &result, sign_type))
+    }
+
+    /// The refusal a fault asks for.
+    fn planned_v2(&self, fault: UpstreamFault, sign_type: SignType) -> Option<Refused> {
+        let refuse = |code, message: &str| Some(Refused::new(code, message, sign_type));
+        match fault {
+            UpstreamFault::SystemError => Some(talk_v2::busy(sign_type)),
+            UpstreamFault::RateLimited => refuse("FREQUENCY_LIMITED", "频率限制"),
+            UpstreamFault::Accepted => refuse("BIZERR_NEED_RETRY", "业务错误，请重试"),
+            UpstreamFault::Refuse => {
+                let (code, message) = self.book().faults.refusal();
+                refuse(code.code(), &message)
+            }
+            _ => None,
+        }
     }
 
     fn open_unified_order(&self, asked: &Asked<'_>) -> Result<Fields, Refused> {

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::faults::UpstreamFault;
 use super::gateway::Judged;
-use super::notify::spoil;
+use super::notify::{probe, spoil};
 use super::sign_v3::wechatpay_headers;
-use super::talk_v3::{self, Call, Refused};
+use super::talk_v3::{self, Call, Refused, refused};
 use super::verdicts::Verdict;
-use super::{Sandbox, calls_v3, order_v3};
+use super::{Sandbox, calls_v3, order_v3, refunds_v3};
 use crate::base::Timestamp;
 use crate::base::secret::random;
 use crate::web::header::HeaderName;
@@ -23,6 +23,8 @@ pub(super) enum Answer {
     Json(Value),
     /// 204.
     NoContent,
+    /// 202: taken, not worked on.
+    Accepted,
 }
 
 /// `POST /v3/pay/transactions/jsapi`
@@ -60,6 +62,31 @@ pub(super) async fn close(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome
         calls_v3::check_close(&sandbox.credentials, call)?;
         calls_v3::close(&mut sandbox.book().trades, &number, now)
     };
+    sandbox.serve_v3(req, work).await
+}
+
+/// `POST /v3/refund/domestic/refunds`
+pub(super) async fn refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |call: &Call<'_>, now| refunds_v3::apply(&mut sandbox.book(), call, now);
+    sandbox.serve_v3(req, work).await
+}
+
+/// `GET /v3/refund/domestic/refunds/{out_refund_no}`
+pub(super) async fn refund_query(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let number = req.param_text("out_refund_no").into_owned();
+    let work = |call: &Call<'_>, now| {
+        calls_v3::check_no_query(call)?;
+        refunds_v3::query(&mut sandbox.book(), &number, now)
+    };
+    sandbox.serve_v3(req, work).await
+}
+
+/// `POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund`
+pub(super) async fn abnormal_refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let id = req.param_text("refund_id").into_owned();
+    let opens = |sealed: &str| sandbox.keys.wechat.open(sealed).is_ok();
+    let work =
+        |call: &Call<'_>, now| refunds_v3::take_up(&mut sandbox.book(), &id, call, (now, &opens));
     sandbox.serve_v3(req, work).await
 }
 
@@ -113,10 +140,19 @@ impl Sandbox {
     ) -> Result<Answer, Refused> {
         talk_v3::prove((&self.credentials, &self.keys), call, now)?;
         talk_v3::check_headers(&self.credentials, call)?;
-        if fault == UpstreamFault::SystemError {
-            return Err(talk_v3::busy());
+        match fault {
+            UpstreamFault::SystemError => Err(talk_v3::busy()),
+            UpstreamFault::RateLimited => {
+                let message = "请求过于频繁";
+                Err(refused(429, "FREQUENCY_LIMITED", message, 268_447_840))
+            }
+            UpstreamFault::Refuse => {
+                let (code, message) = self.book().faults.refusal();
+                Err(refused(code.status(), code.code(), &message, 268_435_461))
+            }
+            UpstreamFault::Accepted => Ok(Answer::Accepted),
+            _ => work(call, now),
         }
-        work(call, now)
     }
 
     /// Signs every answer that says done, an empty one too.
@@ -128,11 +164,14 @@ impl Sandbox {
                 (body, answer)
             }
             Answer::NoContent => (vec![], web::empty(StatusCode::NO_CONTENT)),
+            Answer::Accepted => (vec![], web::empty(StatusCode::ACCEPTED)),
         };
         let serial = &self.credentials.wechat_key_id;
         let mut headers = wechatpay_headers(&self.keys.wechat, serial, now, &body);
-        if fault == UpstreamFault::BadSign {
-            spoil(&mut headers);
+        match fault {
+            UpstreamFault::BadSign => spoil(&mut headers),
+            UpstreamFault::Probe => probe(&mut headers),
+            _ => {}
         }
         let answer = headers.iter().fold(answer, |answer, (name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes());

@@ -8,7 +8,9 @@
 mod calls_v2;
 mod calls_v3;
 mod clock;
+mod codes;
 mod control;
+mod control_refunds;
 mod credentials;
 mod delivery;
 mod faults;
@@ -21,7 +23,12 @@ mod notify;
 mod order_v2;
 mod order_v3;
 mod pay_params;
+mod pay_routes;
 mod phone;
+mod refund_notify;
+mod refunds;
+mod refunds_v2;
+mod refunds_v3;
 mod rules;
 mod running;
 mod shape_v3;
@@ -53,6 +60,10 @@ mod pay_form_table;
 #[cfg(test)]
 mod pay_params_table;
 #[cfg(test)]
+mod refunds_alive;
+#[cfg(test)]
+mod refunds_tests;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod trades_table;
@@ -76,6 +87,7 @@ use delivery::Due;
 use faults::Pending;
 use login::Logins;
 use mini::Mini;
+use refunds::Refunds;
 use trades::Trades;
 use verdicts::Verdicts;
 
@@ -99,6 +111,7 @@ struct Book {
     /// Where the phone's shop is.
     shop: String,
     trades: Trades,
+    refunds: Refunds,
     due: Due,
     faults: Pending,
     verdicts: Verdicts,
@@ -113,6 +126,7 @@ impl Sandbox {
                 mini: Mini::new(),
                 shop: "http://127.0.0.1:8080".to_owned(),
                 trades: Trades::new(),
+                refunds: Refunds::new(),
                 due: Due::default(),
                 faults: Pending::default(),
                 verdicts: Verdicts::default(),
@@ -196,6 +210,7 @@ pub fn routes() -> Vec<Route<Sandbox>> {
         route(get, "/sandbox/clock", clock::read),
         route(put, "/sandbox/clock", clock::advance),
     ];
+    table.extend(pay_routes::routes());
     table.extend(mini::routes());
     table.extend(phone::routes());
     table

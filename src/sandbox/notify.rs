@@ -46,10 +46,11 @@ pub(super) enum Telling {
     BadSign,
     WrongAmount,
     WrongAppid,
+    Probe,
 }
 
 /// The appid of another mini program.
-const FOREIGN_APPID: &str = "wxffffffffffffffff";
+pub(super) const FOREIGN_APPID: &str = "wxffffffffffffffff";
 
 struct Told {
     appid: String,
@@ -59,7 +60,7 @@ struct Told {
 fn told(trade: &Trade, credentials: &Credentials, telling: Telling) -> Told {
     let (appid, total) = (credentials.appid.to_string(), trade.order.total);
     match telling {
-        Telling::Truth | Telling::BadSign => Told { appid, total },
+        Telling::Truth | Telling::BadSign | Telling::Probe => Told { appid, total },
         Telling::WrongAmount => Told {
             appid,
             total: total.checked_add(Fen::new(1)).unwrap_or(Fen::new(1)),
@@ -90,9 +91,7 @@ pub(super) fn build(
             let body = v3_body((trade, payment), &told, credentials);
             let mut headers =
                 wechatpay_headers(&keys.wechat, &credentials.wechat_key_id, now, &body);
-            if telling == Telling::BadSign {
-                spoil(&mut headers);
-            }
+            misled(&mut headers, telling);
             headers.push(("Content-Type", "application/json".to_owned()));
             (headers, body)
         }
@@ -156,6 +155,7 @@ fn v2_sign(
             let forged = random_text(32).as_str().into();
             sign_v2::sign(fields, &forged, sign_type)
         }
+        Telling::Probe => new_probe(),
         Telling::Truth | Telling::WrongAmount | Telling::WrongAppid => {
             sign_v2::sign(fields, &credentials.v2_key, sign_type)
         }
@@ -168,25 +168,41 @@ fn v3_body(
     told: &Told,
     credentials: &Credentials,
 ) -> Vec<u8> {
-    let plain = v3_plain((trade, payment), told, credentials).to_string();
-    let (key, nonce) = (credentials.v3_key.reveal().as_bytes(), random_text(12));
-    let sealed = cipher::gcm_seal(key, nonce.as_bytes(), b"transaction", plain.as_bytes())
-        .expect("32-byte key, 12-byte nonce");
-    let envelope = json!({
+    let plain = v3_plain((trade, payment), told, credentials);
+    let head = json!({
         "id": payment.notice.id,
         "create_time": payment.success_at.rfc3339(),
-        "resource_type": "encrypt-resource",
         "event_type": "TRANSACTION.SUCCESS",
         "summary": "支付成功",
-        "resource": {
-            "original_type": "transaction",
-            "algorithm": "AEAD_AES_256_GCM",
-            "ciphertext": BASE64.encode(&sealed),
-            "associated_data": "transaction",
-            "nonce": nonce,
-        },
     });
-    envelope.to_string().into_bytes()
+    sealed_envelope(credentials, head, ("transaction", &plain))
+}
+
+/// The envelope with its resource sealed under the APIv3 key.
+///
+/// Source: 微信支付 APIv3 · 如何解密回调报文.
+pub(super) fn sealed_envelope(
+    credentials: &Credentials,
+    mut head: Value,
+    (kind, plain): (&str, &Value),
+) -> Vec<u8> {
+    head["resource_type"] = json!("encrypt-resource");
+    head["resource"] = sealed_resource(credentials, kind, plain.to_string().as_bytes());
+    head["resource"]["original_type"] = json!(kind);
+    head.to_string().into_bytes()
+}
+
+/// `algorithm`, `ciphertext`, `associated_data` and `nonce` of a sealed text.
+pub(super) fn sealed_resource(credentials: &Credentials, kind: &str, plain: &[u8]) -> Value {
+    let (key, nonce) = (credentials.v3_key.reveal().as_bytes(), random_text(12));
+    let sealed = cipher::gcm_seal(key, nonce.as_bytes(), kind.as_bytes(), plain)
+        .expect("32-byte key, 12-byte nonce");
+    json!({
+        "algorithm": "AEAD_AES_256_GCM",
+        "ciphertext": BASE64.encode(&sealed),
+        "associated_data": kind,
+        "nonce": nonce,
+    })
 }
 
 /// The payment itself. Source: 微信支付 APIv3 · 支付成功回调通知, 解密后的报文.
@@ -221,6 +237,31 @@ pub(super) fn payment_object((trade, payment): (&Trade, &Payment), total: Fen) -
         plain["attach"] = json!(attach);
     }
     plain
+}
+
+/// Spoils the signature of a v3 notify where `telling` asks for it.
+pub(super) fn misled(headers: &mut [(&'static str, String)], telling: Telling) {
+    match telling {
+        Telling::BadSign => spoil(headers),
+        Telling::Probe => probe(headers),
+        Telling::Truth | Telling::WrongAmount | Telling::WrongAppid => {}
+    }
+}
+
+/// A signature by which WeChat finds out who does not verify; not always decodable.
+///
+/// Source: 微信支付 APIv3 · 签名探测.
+pub(super) fn new_probe() -> String {
+    format!("WECHATPAY/SIGNTEST/{}", random_text(325))
+}
+
+/// Puts a probe in place of the signature.
+pub(super) fn probe(headers: &mut [(&'static str, String)]) {
+    for (name, value) in headers {
+        if *name == "Wechatpay-Signature" {
+            *value = new_probe();
+        }
+    }
 }
 
 /// Makes the signature one of another text, still decodable.

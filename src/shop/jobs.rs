@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::effects::Desk;
-use super::{Shop, ShopError};
+use super::{Shop, ShopError, certificates};
 use crate::base::OrderNo;
 use crate::base::Timestamp;
 use crate::model::order::Closer;
@@ -37,6 +37,7 @@ pub enum More {
 pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let sweep = tokio::spawn(sweep(Arc::clone(&shop)));
+    let certificates = tokio::spawn(certificates::keep(Arc::clone(&shop)));
     loop {
         let pause = match shop.tick(shop.clock.now()).await {
             Ok(More::Now) => Duration::ZERO,
@@ -52,6 +53,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
         }
     }
     sweep.abort();
+    certificates.abort();
 }
 
 /// Sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.

@@ -3,6 +3,7 @@
 //! A use case orders the steps across store and WeChat. It asks `model` what follows, keeps it in
 //! one transaction, and only then answers.
 
+mod certificates;
 pub mod checkout;
 pub mod effects;
 pub mod error;

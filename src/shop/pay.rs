@@ -10,7 +10,7 @@ use crate::model::attempt::{PayStep, pay_step};
 use crate::model::{Attempt, AttemptState, Entry, Order, Refusal};
 use crate::store::orders::{self, Owner};
 use crate::store::{Read, StoreError, Tx, attempts};
-use crate::wechat::{PayParams, PrepayRequest, Wanted, WechatError};
+use crate::wechat::{PayParams, PrepayRequest, Trace, Wanted, WechatError};
 
 /// What is known when `pay` begins.
 enum Next {
@@ -124,7 +124,8 @@ impl Shop {
             text: attempt.request.clone(),
             time_expire: attempt.time_expire,
         };
-        match self.wechat.prepay(&request, &self.clock).await {
+        let trace = Trace::new(&self.clock);
+        match self.wechat.prepay(&request, &trace).await {
             Ok(prepay_id) => {
                 self.keep_prepay(attempt.out_trade_no.clone(), prepay_id.clone())
                     .await?;

@@ -30,8 +30,10 @@ pub(super) fn shop_of(appid: AppId) -> Arc<Shop> {
         pay: PayConfig {
             mchid: settings.mchid.clone(),
             base: "http://127.0.0.1:1".into(),
+            base_2: None,
             version: Version::V2,
             v2: Some(keys),
+            v2_client: None,
             v3: None,
         },
     };

@@ -14,8 +14,9 @@ use super::upload::{BAD_PARAMETER, OrderKey, Parcel, filled};
 use crate::base::Timestamp;
 use crate::sandbox::credentials::Credentials;
 use crate::sandbox::login::{Errcode, err};
+use crate::sandbox::refunds::{Refunds, Status};
 use crate::sandbox::shelf::Shelf;
-use crate::sandbox::trades::{Payment, Trade, Trades};
+use crate::sandbox::trades::{Trade, Trades};
 
 pub(super) const NO_ORDER: Errcode = err(10_060_001, "支付单不存在");
 const BAD_INDEX: Errcode = err(10_060_011, "last_index 有误");
@@ -96,16 +97,30 @@ pub(super) struct Paid {
 }
 
 impl Paid {
-    fn read(trade: &Trade, payment: &Payment) -> Self {
-        Self {
+    fn read(trade: &Trade, refunds: &Refunds) -> Option<Self> {
+        let payment = trade.payment.as_ref()?;
+        Some(Self {
             transaction_id: payment.transaction_id.to_string(),
             out_trade_no: trade.order.out_trade_no.clone(),
             openid: trade.order.openid.to_string(),
             total_fen: trade.order.total.get(),
             created_at: trade.created_at,
             paid_at: payment.success_at,
-            money: Money::Kept,
-        }
+            money: money(trade, refunds),
+        })
+    }
+}
+
+/// Given back once refunds that succeeded, or still may, make up the whole payment.
+fn money(trade: &Trade, refunds: &Refunds) -> Money {
+    let back = refunds.of(trade).filter(|refund| match refund.status {
+        Status::Processing | Status::Success | Status::Abnormal => true,
+        Status::Closed => false,
+    });
+    let back: u64 = back.map(|refund| refund.wanted.amount.get()).sum();
+    match back >= trade.order.total.get() {
+        true => Money::GivenBack,
+        false => Money::Kept,
     }
 }
 
@@ -136,7 +151,7 @@ impl Paid {
 
 /// The payment that `key` names, if the service knows of it at `now`.
 pub(super) fn find(
-    trades: &Trades,
+    (trades, refunds): (&Trades, &Refunds),
     (whose, settings): (&Credentials, &Settings),
     key: &OrderKey,
     now: Timestamp,
@@ -146,14 +161,17 @@ pub(super) fn find(
         OrderKey::Merchant { mchid, .. } if mchid != whose.mchid.as_str() => None,
         OrderKey::Merchant { out_trade_no, .. } => trades.get(out_trade_no),
     };
-    let paid = trade.and_then(|trade| Some(Paid::read(trade, trade.payment.as_ref()?)));
+    let paid = trade.and_then(|trade| Paid::read(trade, refunds));
     let known = |paid: &Paid| now >= paid.paid_at.plus(settings.known_after);
     paid.filter(known).ok_or(NO_ORDER)
 }
 
 /// All payments, the newest first.
-pub(super) fn paid(trades: &Trades) -> impl Iterator<Item = Paid> {
-    let read = |trade: &Trade| Some(Paid::read(trade, trade.payment.as_ref()?));
+pub(super) fn paid<'a>(
+    trades: &'a Trades,
+    refunds: &'a Refunds,
+) -> impl Iterator<Item = Paid> + use<'a> {
+    let read = |trade: &Trade| Paid::read(trade, refunds);
     trades.newest_first().filter_map(read)
 }
 

@@ -195,3 +195,22 @@ async fn receipt_is_taken_for_granted_ten_days_after_a_courier_and_two_after_a_p
         stage.wechat.stop().await;
     }
 }
+
+#[tokio::test]
+async fn what_was_wholly_refunded_is_not_shipped() {
+    let stage = Stage::new((204, "")).await;
+    let (openid, paid) = paid(&stage).await;
+    for (number, fen, state) in [("r1", 5979, 1), ("r2", 1, 5)] {
+        let refund = json!({
+            "out_trade_no": paid["out_trade_no"], "out_refund_no": number,
+            "amount": {"refund": fen, "total": 5980, "currency": "CNY"},
+        });
+        let path = "/v3/refund/domestic/refunds";
+        let answer = stage.call_v3(Method::POST, path, Some(&refund)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(order(&stage, &paid).await["order_state"], state);
+    }
+    let refused = call(&stage, UPLOAD, upload(&openid, &paid)).await;
+    assert_eq!(refused["errcode"], 10_060_004);
+    stage.wechat.stop().await;
+}

@@ -44,7 +44,7 @@ pub(super) async fn get_order(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Out
 pub(super) async fn get_order_list(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
     let judge = |sandbox: &Sandbox, asked: ListAsked, _| {
         let book = sandbox.book();
-        let all = orders::paid(&book.trades);
+        let all = orders::paid(&book.trades, &book.refunds);
         let all = all.map(|paid| {
             let shipment = book.mini.shippings.of(&paid);
             (paid, shipment)
@@ -129,7 +129,12 @@ impl Sandbox {
         now: Timestamp,
     ) -> Result<Paid, Errcode> {
         let settings = &book.mini.shippings.settings;
-        orders::find(&book.trades, (&self.credentials, settings), key, now)
+        orders::find(
+            (&book.trades, &book.refunds),
+            (&self.credentials, settings),
+            key,
+            now,
+        )
     }
 
     fn upload_shipping(&self, form: Form, now: Timestamp) -> Answered {
