@@ -77,7 +77,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
                     }
                 }
             }
-            () = tokio::time::sleep(pause) => {}
+            () = shop.clock.sleep(pause) => {}
         }
     }
     sweep.abort();
@@ -85,13 +85,14 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     runner.finish(LAST_WORK).await;
 }
 
-/// Plans the daily bill, sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
+/// Plans the daily bill, sweeps expired tokens and forgets old idempotency keys, a chunk each
+/// 100 ms at most.
 async fn sweep(shop: Arc<Shop>) {
     loop {
         if let Err(error) = shop.plan_bills().await {
             tracing::error!(%error, "安排对账出错，稍后重试");
         }
-        tokio::time::sleep(shop.settings.sweep_interval).await;
+        shop.clock.sleep(shop.settings.sweep_interval).await;
         shop.limits.forget_quiet();
         shop.turns.forget_quiet(shop.clock.now_ms());
         if let Err(error) = shop.sweep_all().await {
