@@ -104,7 +104,8 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn wechat(config: Config) -> WechatConfig {
+/// WeChat's side of a configuration.
+pub(super) fn wechat(config: Config) -> WechatConfig {
     let Pay {
         version,
         api_base,
