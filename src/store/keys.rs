@@ -10,6 +10,7 @@
 //! | `s` | status, order_no | index: orders of a status, with their uid |
 //! | `l` | order_no, 0, second, number | timeline entry |
 //! | `a` | order_no, 0, attempt | payment attempt |
+//! | `q` | order_no, 0, attempt | when WeChat is asked next about the attempt |
 //! | `t` | transaction_id | index: the attempt it paid |
 //! | `U` | uid | user |
 //! | `w` | digest of appid and openid | index: the user's uid |
@@ -17,6 +18,8 @@
 //! | `d` | kind of work, due second, subject | due work |
 //! | `i` | day, digest of caller, route and key | idempotency key |
 //! | `n` `N` | digest of a notify; number | unmatched notify: its number; itself |
+//! | `z` | order_no, 0, number | a parcel of the order |
+//! | `Z` | order_no, 0, `r` or `s` | its report to WeChat; when its money is settled |
 //! | `M` `K` | name; digest of key | admin; API key |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
@@ -36,6 +39,7 @@ pub(super) const ORDER_OWNER: u8 = b'o';
 pub(super) const STATUS_ORDER: u8 = b's';
 pub(super) const ENTRY: u8 = b'l';
 pub(super) const ATTEMPT: u8 = b'a';
+pub(super) const NEXT_QUERY: u8 = b'q';
 pub(super) const TRANSACTION: u8 = b't';
 pub(super) const USER: u8 = b'U';
 pub(super) const OPENID: u8 = b'w';
@@ -44,6 +48,8 @@ pub(super) const DUE: u8 = b'd';
 pub(super) const IDEMPOTENCY: u8 = b'i';
 pub(super) const UNMATCHED_SEEN: u8 = b'n';
 pub(super) const UNMATCHED: u8 = b'N';
+pub(super) const SHIPMENT: u8 = b'z';
+pub(super) const SHIPPING: u8 = b'Z';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
 pub(super) const PIECE: u8 = b'p';
@@ -138,6 +144,15 @@ pub(super) fn attempt(number: &OutTradeNo) -> Vec<u8> {
     key(ATTEMPT, &[order_no, END, &number.attempt().to_be_bytes()])
 }
 
+/// When WeChat is asked next about the attempt of this number.
+pub(super) fn next_query(number: &OutTradeNo) -> Vec<u8> {
+    let order_no = number.order_no().as_str().as_bytes();
+    key(
+        NEXT_QUERY,
+        &[order_no, END, &number.attempt().to_be_bytes()],
+    )
+}
+
 pub(super) fn transaction(id: &TransactionId) -> Vec<u8> {
     key(TRANSACTION, &[id.as_str().as_bytes()])
 }
@@ -203,6 +218,24 @@ pub(super) fn unmatched_seen(digest: &[u8; 32]) -> Vec<u8> {
 
 pub(super) fn unmatched(number: u64) -> Vec<u8> {
     key(UNMATCHED, &[&number.to_be_bytes()])
+}
+
+/// Starts the keys of all parcels of an order.
+pub(super) fn shipments(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPMENT, &[order_no.as_str().as_bytes(), END])
+}
+
+pub(super) fn shipment(order_no: &OrderNo, number: u16) -> Vec<u8> {
+    let parts = [order_no.as_str().as_bytes(), END, &number.to_be_bytes()];
+    key(SHIPMENT, &parts)
+}
+
+pub(super) fn shipping_report(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPPING, &[order_no.as_str().as_bytes(), END, b"r"])
+}
+
+pub(super) fn settlement(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPPING, &[order_no.as_str().as_bytes(), END, b"s"])
 }
 
 pub(super) fn admin(name: &str) -> Vec<u8> {

@@ -66,6 +66,8 @@ pub mod due;
 pub mod goods;
 pub mod idempotency;
 pub mod orders;
+pub mod shipments;
+pub mod queries;
 pub mod staff;
 pub mod tokens;
 pub mod unmatched;

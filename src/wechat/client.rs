@@ -10,6 +10,7 @@ use super::call::Call;
 use super::config::WechatConfig;
 use super::error::{Cause, WechatError};
 use super::mini::{self, Session};
+use super::mini_token::TokenHolder;
 use super::notify::{self, Keys, NotifyRefusal, Opened, UnverifiedNotice};
 use super::paid::PaidNotice;
 use super::prepay::{self, PayParams, PrepayRequest, Protocol, SecondSigning, Wanted};
@@ -24,6 +25,7 @@ pub struct Wechat {
     pub(super) client: Client,
     pub(super) config: WechatConfig,
     login_url: Secret<String>,
+    pub(super) mini_token: TokenHolder,
 }
 
 impl Wechat {
@@ -34,6 +36,7 @@ impl Wechat {
             client,
             config,
             login_url,
+            mini_token: TokenHolder::default(),
         }
     }
 

@@ -141,7 +141,17 @@ impl Wechat {
         client: &Client,
         request: Outgoing,
     ) -> Result<Incoming, WechatError> {
-        let sent = client.send(request, TRY_WITHIN, ANSWER_MAX_BYTES).await;
+        self.send_within(client, request, ANSWER_MAX_BYTES).await
+    }
+
+    /// Sends one request and reads an answer of at most `limit_bytes`.
+    pub(super) async fn send_within(
+        &self,
+        client: &Client,
+        request: Outgoing,
+        limit_bytes: usize,
+    ) -> Result<Incoming, WechatError> {
+        let sent = client.send(request, TRY_WITHIN, limit_bytes).await;
         sent.map_err(|error| match error {
             ClientError::NotSent(why) => WechatError::NotSent(why),
             ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
