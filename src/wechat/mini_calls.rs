@@ -101,8 +101,12 @@ impl Wechat {
         transaction_id: &TransactionId,
         trace: &Trace<'_>,
     ) -> Result<KnownOrder, WechatError> {
-        let (body, read) = (shipping_order::order_body(transaction_id), &shipping_order::read_order);
-        self.mini(shipping_order::GET_ORDER, &body, read, trace).await
+        let (body, read) = (
+            shipping_order::order_body(transaction_id),
+            &shipping_order::read_order,
+        );
+        self.mini(shipping_order::GET_ORDER, &body, read, trace)
+            .await
     }
 
     /// Whether the mini program has shipping management switched on.
@@ -114,7 +118,8 @@ impl Wechat {
     pub async fn is_trade_managed(&self, trace: &Trace<'_>) -> Result<bool, WechatError> {
         let body = shipping_order::managed_body(&self.config.appid);
         let read = &shipping_order::read_managed;
-        self.mini(shipping_order::IS_MANAGED, &body, read, trace).await
+        self.mini(shipping_order::IS_MANAGED, &body, read, trace)
+            .await
     }
 
     /// The couriers that WeChat can trace.
@@ -125,7 +130,8 @@ impl Wechat {
     /// Source: 小程序 · 获取运力 id 列表.
     pub async fn express_companies(&self, trace: &Trace<'_>) -> Result<Vec<Company>, WechatError> {
         let read = &shipping_order::read_companies;
-        self.mini(shipping_order::COMPANIES, "{}", read, trace).await
+        self.mini(shipping_order::COMPANIES, "{}", read, trace)
+            .await
     }
 
     /// One call with the access token; with a fresh one once more when WeChat no longer takes it.
@@ -156,6 +162,14 @@ impl Wechat {
         let token = self.access_token(trace).await?;
         let answer = self.mini_post(path, body, &token, trace).await?;
         read(answer.status, &answer.body)
+    }
+
+    /// Whether WeChat gives this mini program an access token.
+    ///
+    /// # Errors
+    /// [`WechatError`], by errcode.
+    pub async fn check_access(&self, trace: &Trace<'_>) -> Result<(), WechatError> {
+        self.access_token(trace).await.map(|_| ())
     }
 
     async fn access_token(&self, trace: &Trace<'_>) -> Result<Secret<String>, WechatError> {

@@ -172,4 +172,3 @@ pub fn read_companies(status: u16, body: &[u8]) -> Result<Vec<Company>, WechatEr
     let answer: Answer = mini_error::read(&[], status, body)?;
     Ok(answer.delivery_list)
 }
-

@@ -17,7 +17,7 @@ use super::exit::Failure;
 use super::{parts, serve, term};
 use crate::base::Clock;
 use crate::web::Client;
-use crate::wechat::Wechat;
+use crate::wechat::{Trace, Wechat};
 
 pub use finding::{Finding, Topic, Verdict, Words};
 
@@ -81,6 +81,9 @@ async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
     }
     let merchant = account::Merchant::of(&config);
     let wechat = Wechat::new(client, parts::wechat(config));
+    findings.push(account::access(
+        wechat.check_access(&Trace::new(&clock)).await,
+    ));
     if let Some(merchant) = merchant {
         findings.extend(merchant.findings(&wechat, &clock).await);
     }
