@@ -5,12 +5,17 @@
 //! of its routes; `gateway`
 //! answers on WeChat's own paths, `control` on ours.
 
+mod calls_v2;
+mod calls_v3;
 mod control;
 mod credentials;
 mod delivery;
 mod faults;
+mod gate_v2;
+mod gate_v3;
 mod gateway;
 mod login;
+mod mini;
 mod notify;
 mod order_v2;
 mod order_v3;
@@ -22,11 +27,15 @@ mod shelf;
 mod sign_v2;
 mod sign_v3;
 mod suspects;
+mod talk_v2;
+mod talk_v3;
 mod trades;
 mod verdicts;
 
 #[cfg(test)]
 mod alive_test;
+#[cfg(test)]
+mod calls_table;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -63,6 +72,7 @@ use credentials::Keys;
 use delivery::Due;
 use faults::Pending;
 use login::Logins;
+use mini::Mini;
 use trades::Trades;
 use verdicts::Verdicts;
 
@@ -81,6 +91,7 @@ pub struct Sandbox {
 /// What changes. Its lock is held for moments only, never while a signature is computed.
 struct Book {
     logins: Logins,
+    mini: Mini,
     trades: Trades,
     due: Due,
     faults: Pending,
@@ -93,6 +104,7 @@ impl Sandbox {
             keys: credentials.keys()?,
             book: Mutex::new(Book {
                 logins: Logins::new(&credentials.appid),
+                mini: Mini::new(),
                 trades: Trades::new(),
                 due: Due::default(),
                 faults: Pending::default(),
@@ -131,11 +143,28 @@ impl std::fmt::Debug for Sandbox {
 /// The simulator's routes: WeChat's own paths, then the control routes of CONTRACT §6.
 pub fn routes() -> Vec<Route<Sandbox>> {
     let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
-    vec![
+    let mut table = vec![
         route(get.clone(), "/sns/jscode2session", gateway::login),
-        route(post.clone(), "/pay/unifiedorder", gateway::unified_order),
-        route(get.clone(), "/pay/unifiedorder", gateway::unified_order),
-        route(post.clone(), "/v3/pay/transactions/jsapi", gateway::prepay),
+        route(post.clone(), "/pay/unifiedorder", gate_v2::unified_order),
+        route(get.clone(), "/pay/unifiedorder", gate_v2::unified_order),
+        route(post.clone(), "/pay/orderquery", gate_v2::query),
+        route(post.clone(), "/pay/closeorder", gate_v2::close),
+        route(post.clone(), "/v3/pay/transactions/jsapi", gate_v3::prepay),
+        route(
+            get.clone(),
+            "/v3/pay/transactions/out-trade-no/{out_trade_no}",
+            gate_v3::query,
+        ),
+        route(
+            get.clone(),
+            "/v3/pay/transactions/id/{transaction_id}",
+            gate_v3::query_by_id,
+        ),
+        route(
+            post.clone(),
+            "/v3/pay/transactions/out-trade-no/{out_trade_no}/close",
+            gate_v3::close,
+        ),
         route(
             post.clone(),
             "/sandbox/login-codes",
@@ -157,5 +186,7 @@ pub fn routes() -> Vec<Route<Sandbox>> {
         route(put.clone(), "/sandbox/faults", control::set_faults),
         route(get, "/sandbox/config", control::config),
         route(put, "/sandbox/clock", control::move_clock),
-    ]
+    ];
+    table.extend(mini::routes());
+    table
 }

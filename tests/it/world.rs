@@ -238,6 +238,8 @@ impl World {
             ("store", "field_key"),
             ("token", "salt"),
             ("wechat", "secret"),
+            ("wechat", "message_token"),
+            ("wechat", "message_aes_key"),
             ("wechat.pay", "v2_key"),
             ("wechat.pay", "v3_key"),
         ];
