@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_values;
 mod contract;
 mod crash;
+mod doctor;
 mod goods;
 mod http;
 mod login;

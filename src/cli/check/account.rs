@@ -165,7 +165,7 @@ fn refused(error: &WechatError) -> Finding {
 
 /// The advice of `why` in English, by WeChat's code.
 fn advice(why: &Refused) -> &'static str {
-    const TABLE: [(&str, &str); 12] = [
+    const TABLE: [(&str, &str); 13] = [
         (
             "SIGNERROR",
             "check the keys, the sign type, the certificate's serial and the clock",
@@ -178,6 +178,10 @@ fn advice(why: &Refused) -> &'static str {
         ("MCHIDNOTEXIST", "check [wechat.pay] mchid"),
         ("MCHNOTEXISTS", "check [wechat.pay] mchid"),
         ("NOAUTH", "open JSAPI payments on the merchant platform"),
+        (
+            "INVALIDREQUEST",
+            "compare the configuration with what WeChat names",
+        ),
         (
             "40164",
             "add this machine's address to the IP whitelist of the mini program's console",
