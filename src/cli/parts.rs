@@ -125,7 +125,11 @@ fn push(config: &Config) -> PushSettings {
     }
 }
 
-fn wechat(config: Config) -> Result<WechatConfig, Failure> {
+/// WeChat's side of a configuration.
+///
+/// # Errors
+/// [`Failure::Wrong`] when a key of it cannot be used.
+pub(super) fn wechat(config: Config) -> Result<WechatConfig, Failure> {
     let Pay {
         version,
         api_base,
