@@ -426,7 +426,7 @@ async fn a_refund_of_the_merchant_platform_is_taken_in_and_counted() {
         (told.order.status, told.order.refunded.get()),
         (OrderStatus::Paid, 94)
     );
-    assert_eq!(told.aftersale.refunds[0].kind, RefundKind::External);
+    assert_eq!(told.beside.refunds[0].kind, RefundKind::External);
     assert_eq!(
         refund(&stand, 301).await,
         Err(Refusal::RefundExceeds {
@@ -491,7 +491,7 @@ async fn a_wish_is_approved_by_a_refund_opened_again_by_its_refusal_and_declined
     };
     wish().await.unwrap();
     assert_eq!(refusal(wish().await.unwrap_err()), Refusal::OrderState);
-    let status = || async { stand.told().await.aftersale.request.unwrap().status };
+    let status = || async { stand.told().await.beside.request.unwrap().status };
     stand.wechat.refuses_refunds(Some("ERROR"));
     assert!(refund(&stand, 1).await.is_err());
     assert_eq!(status().await, RequestStatus::Open);
@@ -504,7 +504,7 @@ async fn a_wish_is_approved_by_a_refund_opened_again_by_its_refusal_and_declined
         .shop
         .decline_refund(order_no(), "已拆封".to_owned(), stand.now());
     no.await.unwrap();
-    let wish = stand.told().await.aftersale.request.unwrap();
+    let wish = stand.told().await.beside.request.unwrap();
     assert_eq!(
         (wish.status, wish.answer.as_deref()),
         (RequestStatus::Declined, Some("已拆封"))

@@ -183,11 +183,11 @@ fn read_v2(mut file: BillFile<File>) -> Result<Fetched, WechatError> {
 }
 
 fn verified(mut file: BillFile<File>, hash: Option<&str>) -> Result<Fetched, WechatError> {
-    let rows = file.verify(hash).map_err(unusable)?;
+    let rows = file.verify(hash).map_err(|fault| unusable(&fault))?;
     Ok(Fetched::Bill(FetchedBill { file, rows }))
 }
 
-fn unusable(fault: BillFault) -> WechatError {
+fn unusable(fault: &BillFault) -> WechatError {
     WechatError::Unknown(fault.to_string())
 }
 
