@@ -10,6 +10,7 @@ pub mod money;
 pub mod rsa;
 pub mod secret;
 pub mod time;
+pub mod x509;
 pub mod xml;
 
 pub use id::{AppId, GoodsId, MchId, OpenId, OrderNo, OutTradeNo, PrepayId, RefundNo};

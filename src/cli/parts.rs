@@ -45,7 +45,7 @@ pub(super) async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Sto
     let store = open(&config, clock.clone()).await?;
     let settings = settings(&config);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
-    let wechat = Wechat::new(client, wechat(config));
+    let wechat = Wechat::new(client, wechat(config)?);
     let shop = Shop::new(store.clone(), tokens, wechat, clock, settings);
     Ok((shop, store))
 }
@@ -104,28 +104,39 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn wechat(config: Config) -> WechatConfig {
+fn wechat(config: Config) -> Result<WechatConfig, Failure> {
     let Pay {
         version,
         api_base,
+        api_base_2,
         merchant,
     } = config.pay;
-    let (mchid, v2, v3) = match merchant {
-        Some(Merchant { mchid, v2, v3 }) => (Some(mchid), v2, v3),
-        None => (None, None, None),
+    let (mchid, v2, v2_identity, v3) = match merchant {
+        Some(Merchant {
+            mchid,
+            v2,
+            v2_identity,
+            v3,
+        }) => (Some(mchid), v2, v2_identity, v3),
+        None => (None, None, None, None),
     };
-    WechatConfig {
+    let v2_client = v2_identity.map(|(chain, key)| Client::with_identity(&chain, &key));
+    let v2_client = v2_client.transpose().map_err(|why| {
+        let keys = "[wechat.pay] v2_client_cert_file 与 v2_client_key_file 有误";
+        Failure::Wrong(format!("{keys}：{why}"))
+    })?;
+    Ok(WechatConfig {
         appid: config.wechat.appid,
         secret: config.wechat.secret,
         mini_base: config.wechat.api_base,
         pay: PayConfig {
             mchid,
             base: api_base,
-            base_2: None,
+            base_2: api_base_2,
             version,
             v2,
-            v2_client: None,
+            v2_client,
             v3,
         },
-    }
+    })
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::runner::{Ended, Runner};
-use super::{Shop, ShopError};
+use super::{Shop, ShopError, certificates};
 use crate::base::Timestamp;
 use crate::store::due::{self, Due, Work, WorkKind};
 use crate::store::tokens::SWEEP_MAX;
@@ -39,6 +39,7 @@ pub enum More {
 pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let sweep = tokio::spawn(sweep(Arc::clone(&shop)));
+    let certificates = tokio::spawn(certificates::keep(Arc::clone(&shop)));
     let mut runner = Runner::default();
     match shop.take_up_closes().await {
         Ok(0) => {}
@@ -71,6 +72,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
         }
     }
     sweep.abort();
+    certificates.abort();
     runner.finish(LAST_WORK).await;
 }
 

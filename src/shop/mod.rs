@@ -5,6 +5,7 @@
 
 mod amending;
 pub mod asking;
+mod certificates;
 pub mod checkout;
 pub mod closing;
 pub mod effects;

@@ -9,7 +9,7 @@ use crate::model::{Attempt, AttemptState, Entry, Order, OrderEvent, Payment};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
 use crate::store::{StoreError, Tx, attempts, goods};
-use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders};
+use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders, Trace};
 
 /// What became of a notification. Only the first two are acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ impl Shop {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Heard, ShopError> {
+        let trace = Trace::new(&self.clock);
+        self.wechat.learn_key(headers.serial(), &trace).await;
         match self.wechat.open_notify(headers, body, now) {
             Ok(Opened::Paid(paid)) => {
                 let payment = paid.payment(now);

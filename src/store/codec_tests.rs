@@ -93,6 +93,13 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             "api_key_v1",
             value(KEY, &ApiKeyRecord::V1(samples::api_key())),
         ),
+        (
+            "certificate_v1",
+            value(
+                KEY,
+                &CertificateRecord::V1("-----BEGIN CERTIFICATE-----".to_owned()),
+            ),
+        ),
         ("token_v1", value(KEY, &TokenRecord::V1(token()))),
         (
             "user_tokens_v1",
@@ -152,6 +159,7 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<UnmatchedRecord>("unmatched_v1", view);
         again::<AdminRecord>("admin_v1", view);
         again::<ApiKeyRecord>("api_key_v1", view);
+        again::<CertificateRecord>("certificate_v1", view);
         again::<TokenRecord>("token_v1", view);
         again::<UserTokensRecord>("user_tokens_v1", view);
         Ok(())

@@ -19,6 +19,7 @@
 //! | `i` | day, digest of caller, route and key | idempotency key |
 //! | `n` `N` | digest of a notify; number | unmatched notify: its number; itself |
 //! | `M` `K` | name; digest of key | admin; API key |
+//! | `v` | serial | platform certificate of WeChat |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
 //! | F1 | second, uid | index: when to sweep a user's tokens (cache) |
@@ -48,6 +49,7 @@ pub(super) const UNMATCHED_SEEN: u8 = b'n';
 pub(super) const UNMATCHED: u8 = b'N';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
+pub(super) const CERTIFICATE: u8 = b'v';
 pub(super) const PIECE: u8 = b'p';
 pub(super) const TOKEN: u8 = 0xF0;
 pub(super) const TOKEN_SWEEP: u8 = 0xF1;
@@ -222,6 +224,10 @@ pub(super) fn admin(name: &str) -> Vec<u8> {
 
 pub(super) fn api_key(digest: &[u8; 32]) -> Vec<u8> {
     key(API_KEY, &[digest])
+}
+
+pub(super) fn certificate(serial: &str) -> Vec<u8> {
+    key(CERTIFICATE, &[serial.as_bytes()])
 }
 
 /// A further piece of the long record under `whole`.

@@ -62,6 +62,7 @@ mod writer;
 mod writer_tests;
 
 pub mod attempts;
+pub mod certificates;
 pub mod due;
 pub mod goods;
 pub mod idempotency;

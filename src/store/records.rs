@@ -36,6 +36,7 @@ records! {
     UnmatchedRecord "unmatched notify" true
     AdminRecord "admin" true
     ApiKeyRecord "API key" true
+    CertificateRecord "platform certificate" true
     TokenRecord "token" false
     UserTokensRecord "tokens of a user" false
 }
@@ -106,6 +107,12 @@ pub(super) enum AdminRecord {
 #[derive(Serialize, Deserialize)]
 pub(super) enum ApiKeyRecord {
     V1(super::staff::ApiKey),
+}
+
+/// A platform certificate of WeChat, as PEM.
+#[derive(Serialize, Deserialize)]
+pub(super) enum CertificateRecord {
+    V1(String),
 }
 
 #[derive(Serialize, Deserialize)]

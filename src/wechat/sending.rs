@@ -12,7 +12,7 @@ use super::error::{Cause, WechatError};
 use super::trace::{self, Trace};
 
 /// The longest that one try of a call may take (CONTRACT §7).
-const TRY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const TRY_WITHIN: Duration = Duration::from_secs(10);
 /// The longest that one call may take with its repeats (CONTRACT §7).
 const CALL_WITHIN: Duration = Duration::from_secs(25);
 /// How often a payment call is tried.
@@ -45,9 +45,13 @@ impl Wechat {
         trace: &Trace<'_>,
     ) -> Result<T, WechatError> {
         let ended = tokio::time::timeout(CALL_WITHIN, self.tries(call, trace)).await;
-        let late = || Err(WechatError::Unknown("微信没有在期限内给出结果".to_owned()));
+        let late = |_| {
+            let why = "微信没有在期限内给出结果".to_owned();
+            trace.note(trace.clock().now_ms(), call.asked(), why.clone());
+            Err(WechatError::Unknown(why))
+        };
         ended
-            .unwrap_or_else(|_| late())
+            .unwrap_or_else(late)
             .inspect_err(|error| log(&self.config.pay.base, call.path(), error))
     }
 
@@ -93,7 +97,7 @@ impl Wechat {
             nonce_str: secret::random_text(NONCE_LENGTH),
         };
         let sent = match self.request(call, base, stamp) {
-            Ok((client, request)) => self.send(client, request).await,
+            Ok((client, request)) => self.send(client, request, TRY_WITHIN).await,
             Err(outcome) => {
                 return Tried {
                     outcome: Err(outcome),
@@ -104,6 +108,10 @@ impl Wechat {
         let asked = format!("{}{note}", call.asked());
         match sent {
             Ok(answer) => {
+                if call.is_verified_by_serial() && matches!(answer.status, 200 | 204) {
+                    self.learn_key(answer.header("wechatpay-serial"), trace)
+                        .await;
+                }
                 let outcome = call.read(&self.config, &answer, clock.now());
                 trace.note(began_ms, asked, trace::answered(&answer, &outcome));
                 let unreachable = matches!(answer.status, 502 | 503);
@@ -140,8 +148,9 @@ impl Wechat {
         &self,
         client: &Client,
         request: Outgoing,
+        within: Duration,
     ) -> Result<Incoming, WechatError> {
-        let sent = client.send(request, TRY_WITHIN, ANSWER_MAX_BYTES).await;
+        let sent = client.send(request, within, ANSWER_MAX_BYTES).await;
         sent.map_err(|error| match error {
             ClientError::NotSent(why) => WechatError::NotSent(why),
             ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
@@ -151,12 +160,15 @@ impl Wechat {
     }
 }
 
-/// The one log line of a call that failed. A stale code is the client's everyday affair.
+/// The one log line of a call that failed. A stale code is the client's everyday affair, and what
+/// became of an order is an answer like another.
 pub(super) fn log(base: &str, path: &str, error: &WechatError) {
     let url = format_args!("{base}{path}");
-    if error.cause() == Some(Cause::CodeInvalid) {
-        tracing::debug!(%url, %error, "微信调用被拒绝");
-    } else {
-        tracing::warn!(%url, %error, "微信调用失败");
+    match error.cause() {
+        Some(Cause::CodeInvalid) => tracing::debug!(%url, %error, "微信调用被拒绝"),
+        Some(Cause::OrderPaid | Cause::OrderClosed | Cause::OrderNotFound) => {
+            tracing::info!(%url, %error, "微信给出了订单的结论");
+        }
+        _ => tracing::warn!(%url, %error, "微信调用失败"),
     }
 }

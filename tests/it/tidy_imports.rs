@@ -50,6 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing", &[]),
     ("tracing_subscriber", &["cli"]),
     ("webpki_roots", &["web"]),
+    ("x509_cert", &["base"]),
     ("zeroize", &["base"]),
 ];
 
