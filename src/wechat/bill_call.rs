@@ -166,7 +166,7 @@ fn nonce() -> String {
 }
 
 fn read_v2(mut file: BillFile<File>) -> Result<Fetched, WechatError> {
-    match file.refusal().map_err(unusable)? {
+    match file.refusal().map_err(|fault| unusable(&fault))? {
         None => verified(file, None),
         Some(NoBill::Empty) => Ok(Fetched::Empty),
         Some(NoBill::NotReady) => Ok(Fetched::NotReady),
