@@ -24,6 +24,8 @@ pub mod pay;
 pub mod push;
 mod refund_calls;
 mod refund_desk;
+#[cfg(test)]
+mod refund_news_tests;
 mod refund_notify;
 mod refund_requests;
 #[cfg(test)]
