@@ -28,6 +28,8 @@ pub mod push;
 pub mod reconcile;
 mod refund_calls;
 mod refund_desk;
+#[cfg(test)]
+mod refund_news_tests;
 mod refund_notify;
 mod refund_requests;
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod phone;
 mod probes;
 mod program;
 mod purchase;
+mod refunds;
 mod running;
 mod source;
 mod stage;
