@@ -74,7 +74,8 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     runner.finish(LAST_WORK).await;
 }
 
-/// Plans the daily bill, sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
+/// Plans the daily bill, sweeps expired tokens and forgets old idempotency keys, a chunk each
+/// 100 ms at most.
 async fn sweep(shop: Arc<Shop>) {
     loop {
         if let Err(error) = shop.plan_bills().await {
