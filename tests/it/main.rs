@@ -17,6 +17,7 @@ mod people;
 mod probes;
 mod program;
 mod purchase;
+mod reconcile;
 mod running;
 mod source;
 mod stage;
