@@ -20,6 +20,7 @@ mod phone;
 mod probes;
 mod program;
 mod purchase;
+mod reconcile;
 mod refunds;
 mod running;
 mod source;
