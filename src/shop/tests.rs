@@ -16,7 +16,12 @@ pub(super) fn shop_at(appid: AppId, base: &str, store: Store) -> Arc<Shop> {
 
 /// A shop of this merchant number.
 pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<MchId>) -> Arc<Shop> {
-    let settings = Settings {
+    shop_from(settings(appid, mchid), base, "http://127.0.0.1:1", store)
+}
+
+/// What a test's shop is told when it is told nothing else.
+pub(super) fn settings(appid: AppId, mchid: Option<MchId>) -> Settings {
+    Settings {
         appid,
         mchid,
         notify_url: "http://127.0.0.1/wx/pay/notify".into(),
@@ -31,7 +36,11 @@ pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<Mc
         push: push::PushSettings::default(),
         messages: subscribe::Messages::default(),
         field_key: FieldKey::new([7; 32]),
-    };
+    }
+}
+
+/// A shop of these settings, whose WeChat Pay is at `base` and whose mini program at `mini`.
+pub(super) fn shop_from(settings: Settings, base: &str, mini: &str, store: Store) -> Arc<Shop> {
     let keys = V2Keys {
         key: Secret::from("0123456789abcdefghijklmnopqrstuv"),
         sign_type: SignType::Md5,
@@ -39,7 +48,7 @@ pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<Mc
     let wechat = WechatConfig {
         appid: settings.appid.clone(),
         secret: Secret::from("secret"),
-        mini_base: "http://127.0.0.1:1".into(),
+        mini_base: mini.to_owned(),
         pay: PayConfig {
             mchid: settings.mchid.clone(),
             base: base.to_owned(),
