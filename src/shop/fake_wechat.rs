@@ -36,6 +36,8 @@ pub(super) enum Fault {
     Young,
     /// The buyer pays just before an order is closed.
     PaidFirst,
+    /// What is asked is done, and answered once the fault is over.
+    Slow,
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +120,12 @@ impl Fake {
         };
         let asked = Fields::parse(body.as_bytes(), "xml").unwrap_or_default();
         let said = self.state().answer(&path, asked);
+        for _ in 0..1000 {
+            if self.state().fault != Some(Fault::Slow) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         if let Some(said) = said {
             let text = said.to_xml();
             let head = format!(

@@ -47,6 +47,11 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let sweep = tokio::spawn(sweep(Arc::clone(&shop)));
     let mut runner = Runner::default();
+    match shop.take_up_closes().await {
+        Ok(0) => {}
+        Ok(taken) => tracing::info!(taken, "继续完成尚未得到微信确认的关单"),
+        Err(error) => tracing::error!(%error, "查找未完成的关单出错，下次启动再查"),
+    }
     loop {
         let mut pause = TICK;
         if runner.room() > 0 {
