@@ -79,6 +79,9 @@ pub struct Serve {
     /// 崩溃测试用：写盘线程把自己在做什么写进这个文件的首字节 · for crash tests
     #[arg(long, value_name = "FILE", hide = true)]
     pub phase_file: Option<PathBuf>,
+    /// 测试用：跟随本机模拟器的时钟 · for tests: follow the clock of a simulator on this machine
+    #[arg(long, value_name = "URL", hide = true)]
+    pub clock_from: Option<String>,
 }
 
 /// `demo`
@@ -101,6 +104,9 @@ pub struct Sandbox {
     /// 把模拟账号和密钥留在这个目录，下次接着用 · keep the made-up account and its keys here
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// 商店的地址，/sandbox/phone 用它 · where the shop is, for /sandbox/phone
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub shop: String,
 }
 
 /// `init`: what is not given is asked on a terminal, and left empty without one.

@@ -7,6 +7,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod follow;
 pub mod init;
 pub mod log;
 pub mod order;

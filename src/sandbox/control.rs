@@ -16,8 +16,6 @@ use crate::web::{self, Anyone, HttpError, Outcome, Req, Response, StatusCode};
 
 /// How many trades are listed.
 const LISTED: usize = 1000;
-/// The farthest the clock moves in one step: ten years, seconds.
-const FARTHEST_S: i64 = 10 * 366 * 86_400;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -234,21 +232,4 @@ pub(super) async fn config(sandbox: Arc<Sandbox>, _: Anyone, _: Req) -> Outcome 
     let toml = sandbox.config_toml().into_bytes();
     let answer = web::text(StatusCode::OK, "application/toml; charset=utf-8", toml);
     Ok(web::no_store(answer))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MoveClock {
-    advance_s: i64,
-}
-
-/// `PUT /sandbox/clock`
-pub(super) async fn move_clock(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
-    let MoveClock { advance_s } = req.json().await?;
-    if !(-FARTHEST_S..=FARTHEST_S).contains(&advance_s) {
-        return Err(HttpError::invalid("advance_s 超出范围 (out of range)"));
-    }
-    sandbox.clock.advance(advance_s);
-    let now = json!({"now": sandbox.now().rfc3339()});
-    Ok(web::json(StatusCode::OK, &now))
 }

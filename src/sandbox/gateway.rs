@@ -105,7 +105,7 @@ fn judged_login(session: Result<Session, Errcode>) -> Judged {
     }
 }
 
-fn rid() -> String {
+pub(super) fn rid() -> String {
     let [a, b, c] = [random_text(8), random_text(8), random_text(8)];
     format!("{a}-{b}-{c}").to_ascii_lowercase()
 }

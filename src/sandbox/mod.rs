@@ -7,6 +7,7 @@
 
 mod calls_v2;
 mod calls_v3;
+mod clock;
 mod control;
 mod credentials;
 mod delivery;
@@ -15,10 +16,12 @@ mod gate_v2;
 mod gate_v3;
 mod gateway;
 mod login;
+mod mini;
 mod notify;
 mod order_v2;
 mod order_v3;
 mod pay_params;
+mod phone;
 mod rules;
 mod running;
 mod shape_v3;
@@ -67,10 +70,12 @@ use crate::web::{Client, Method, Route, route};
 pub use credentials::{Credentials, CredentialsError};
 pub use running::{Running, StartError, start};
 
+use clock::Followers;
 use credentials::Keys;
 use delivery::Due;
 use faults::Pending;
 use login::Logins;
+use mini::Mini;
 use trades::Trades;
 use verdicts::Verdicts;
 
@@ -83,12 +88,16 @@ pub struct Sandbox {
     /// Where it listens, once it does.
     url: OnceLock<String>,
     stopping: watch::Sender<bool>,
+    followers: Followers,
     book: Mutex<Book>,
 }
 
 /// What changes. Its lock is held for moments only, never while a signature is computed.
 struct Book {
     logins: Logins,
+    mini: Mini,
+    /// Where the phone's shop is.
+    shop: String,
     trades: Trades,
     due: Due,
     faults: Pending,
@@ -101,6 +110,8 @@ impl Sandbox {
             keys: credentials.keys()?,
             book: Mutex::new(Book {
                 logins: Logins::new(&credentials.appid),
+                mini: Mini::new(),
+                shop: "http://127.0.0.1:8080".to_owned(),
                 trades: Trades::new(),
                 due: Due::default(),
                 faults: Pending::default(),
@@ -111,6 +122,7 @@ impl Sandbox {
             client,
             url: OnceLock::new(),
             stopping: watch::Sender::new(false),
+            followers: Followers::default(),
         })
     }
 
@@ -139,7 +151,7 @@ impl std::fmt::Debug for Sandbox {
 /// The simulator's routes: WeChat's own paths, then the control routes of CONTRACT §6.
 pub fn routes() -> Vec<Route<Sandbox>> {
     let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
-    vec![
+    let mut table = vec![
         route(get.clone(), "/sns/jscode2session", gateway::login),
         route(post.clone(), "/pay/unifiedorder", gate_v2::unified_order),
         route(get.clone(), "/pay/unifiedorder", gate_v2::unified_order),
@@ -180,7 +192,11 @@ pub fn routes() -> Vec<Route<Sandbox>> {
         route(get.clone(), "/sandbox/trades", control::trades),
         route(get.clone(), "/sandbox/requests", control::requests),
         route(put.clone(), "/sandbox/faults", control::set_faults),
-        route(get, "/sandbox/config", control::config),
-        route(put, "/sandbox/clock", control::move_clock),
-    ]
+        route(get.clone(), "/sandbox/config", control::config),
+        route(get, "/sandbox/clock", clock::read),
+        route(put, "/sandbox/clock", clock::advance),
+    ];
+    table.extend(mini::routes());
+    table.extend(phone::routes());
+    table
 }

@@ -70,11 +70,11 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
                 if ended == Ended::Badly {
                     tokio::select! {
                         () = &mut shutdown => break,
-                        () = tokio::time::sleep(TICK * 10) => {}
+                        () = shop.clock.sleep(TICK * 10) => {}
                     }
                 }
             }
-            () = tokio::time::sleep(pause) => {}
+            () = shop.clock.sleep(pause) => {}
         }
     }
     sweep.abort();
@@ -84,7 +84,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
 /// Sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
 async fn sweep(shop: Arc<Shop>) {
     loop {
-        tokio::time::sleep(shop.settings.sweep_interval).await;
+        shop.clock.sleep(shop.settings.sweep_interval).await;
         shop.limits.forget_quiet();
         shop.turns.forget_quiet(shop.clock.now_ms());
         if let Err(error) = shop.sweep_all().await {

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_values;
+mod clock;
 mod contract;
 mod crash;
 mod goods;
@@ -14,6 +15,7 @@ mod notify;
 mod orders;
 mod paying;
 mod people;
+mod phone;
 mod probes;
 mod program;
 mod purchase;
