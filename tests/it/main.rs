@@ -7,6 +7,7 @@ mod bad_values;
 mod clock;
 mod contract;
 mod crash;
+mod fulfil;
 mod goods;
 mod http;
 mod login;
