@@ -11,6 +11,7 @@ mod fulfil;
 mod goods;
 mod http;
 mod login;
+mod mini;
 mod notifications;
 mod notify;
 mod orders;
