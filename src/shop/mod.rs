@@ -169,9 +169,13 @@ impl Shop {
 #[cfg(test)]
 mod closing_tests;
 #[cfg(test)]
+mod fake_mini;
+#[cfg(test)]
 mod fake_refunds;
 #[cfg(test)]
 mod fake_wechat;
+#[cfg(test)]
+mod parcel_stand;
 #[cfg(test)]
 mod pay_tests;
 #[cfg(test)]
