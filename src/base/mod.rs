@@ -10,6 +10,8 @@ pub mod money;
 pub mod rsa;
 pub mod secret;
 pub mod time;
+#[cfg(test)]
+pub(crate) mod trial;
 pub mod xml;
 
 pub use id::{AppId, GoodsId, MchId, OpenId, OrderNo, OutTradeNo, PrepayId, RefundNo};

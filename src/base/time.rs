@@ -130,12 +130,42 @@ fn push_digits(text: &mut String, (part, digits): (i16, u32)) {
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     advanced_s: Arc<AtomicI64>,
+    #[cfg(test)]
+    simulated: Option<Simulated>,
+}
+
+/// Time under a simulation: the runtime's own, which stands still while there is work to do.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+struct Simulated {
+    began: tokio::time::Instant,
+    at: Timestamp,
 }
 
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
         Self::default()
+    }
+
+    /// A clock that begins at `at` and moves with the timers of this runtime, never by itself.
+    #[cfg(test)]
+    pub(crate) fn simulated(at: Timestamp) -> Self {
+        let began = tokio::time::Instant::now();
+        Self {
+            simulated: Some(Simulated { began, at }),
+            ..Self::default()
+        }
+    }
+
+    /// How long it is since 1970, unmoved.
+    fn since_1970(&self) -> Duration {
+        #[cfg(test)]
+        if let Some(Simulated { began, at }) = self.simulated {
+            return began.elapsed() + at.since(Timestamp::default());
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default()
     }
 
     /// Now, in whole seconds.
@@ -145,19 +175,13 @@ impl Clock {
 
     /// Now, in milliseconds since 1970-01-01T00:00:00Z: for order numbers and elapsed times.
     pub fn now_ms(&self) -> i64 {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let ms = i64::try_from(self.since_1970().as_millis()).unwrap_or(i64::MAX);
         ms.saturating_add(self.advanced_s.load(Ordering::Relaxed).saturating_mul(1000))
     }
 
     /// Now, in tenths of a millisecond since 1970: for the numbers of orders.
     pub fn now_ticks(&self) -> i64 {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let ticks = i64::try_from(since.as_micros() / 100).unwrap_or(i64::MAX);
+        let ticks = i64::try_from(self.since_1970().as_micros() / 100).unwrap_or(i64::MAX);
         ticks.saturating_add(
             self.advanced_s
                 .load(Ordering::Relaxed)
@@ -221,5 +245,15 @@ mod tests {
         let before = other.now();
         clock.advance(3600);
         assert!(other.now().since(before) >= Duration::from_secs(3600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_clock_moves_with_the_runtime_and_not_by_itself() {
+        let clock = Clock::simulated(Timestamp::from_unix(BASE));
+        assert_eq!(clock.now_ms(), BASE * 1000);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        clock.clone().advance(60);
+        assert_eq!(clock.now_ms(), (BASE + 61) * 1000 + 500);
+        assert_eq!(clock.now_ticks(), (BASE + 61) * 10_000 + 5000);
     }
 }

@@ -9,7 +9,7 @@ pub mod demo;
 pub mod exit;
 pub mod init;
 pub mod log;
-mod parts;
+pub(crate) mod parts;
 pub mod serve;
 pub mod simulator;
 pub mod socket;

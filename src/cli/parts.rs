@@ -43,11 +43,15 @@ pub(super) async fn bind(
 pub(super) async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Store), Failure> {
     let client = Client::new().map_err(|why| Failure::failed("无法建立 HTTP 客户端", why))?;
     let store = open(&config, clock.clone()).await?;
+    Ok((over(store.clone(), client, config, clock), store))
+}
+
+/// The shop of `config` over an open store, which reaches WeChat through `client`.
+pub(crate) fn over(store: Store, client: Client, config: Config, clock: Clock) -> Arc<Shop> {
     let settings = settings(&config);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
     let wechat = Wechat::new(client, wechat(config));
-    let shop = Shop::new(store.clone(), tokens, wechat, clock, settings);
-    Ok((shop, store))
+    Shop::new(store, tokens, wechat, clock, settings)
 }
 
 async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {

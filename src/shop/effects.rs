@@ -2,6 +2,8 @@
 
 use super::ShopError;
 use crate::base::cipher::FieldKey;
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::base::{OutTradeNo, Timestamp, TransactionId};
 use crate::model::{Effect, Entry, Order, OrderEvent};
 use crate::store::unmatched::{self, Unmatched};
@@ -34,6 +36,14 @@ impl Desk<'_, '_> {
     }
 
     fn carry_out(&mut self, order: &Order, effect: Effect) -> Result<(), ShopError> {
+        #[cfg(test)]
+        match effect {
+            Effect::ReturnStock if trial::is(Planted::StockReturnedTwice) => {
+                goods::return_stock(self.tx, &order.lines)?;
+            }
+            Effect::Note { .. } if trial::is(Planted::Untold) => return Ok(()),
+            _ => {}
+        }
         match effect {
             Effect::TakeStock => Ok(goods::take_stock(self.tx, &order.lines)?),
             Effect::ReturnStock => Ok(goods::return_stock(self.tx, &order.lines)?),

@@ -2,6 +2,8 @@
 
 use super::effects::Desk;
 use super::{Shop, ShopError};
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::base::{OutTradeNo, Timestamp};
 use crate::model::attempt::{Counted, Mismatch};
 use crate::model::order::Paid;
@@ -103,6 +105,10 @@ impl Shop {
         payment: Payment,
         now: Timestamp,
     ) -> Result<Heard, ShopError> {
+        #[cfg(test)]
+        if trial::is(Planted::PaymentForgotten) {
+            return Ok(Heard::Applied);
+        }
         let known = known.filter(|attempt| attempt.state == AttemptState::Paid);
         if known.is_some_and(|attempt| attempt.check(&payment).is_ok()) {
             return Ok(Heard::Applied);

@@ -8,6 +8,8 @@ mod client;
 mod connection;
 mod decode;
 mod id;
+#[cfg(test)]
+pub(crate) mod local;
 mod proxies;
 mod request;
 mod response;
