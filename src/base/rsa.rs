@@ -1,16 +1,22 @@
-//! RSA with SHA-256 (PKCS#1 v1.5): the signatures of APIv3. Keys are read from PEM.
+//! RSA: the signatures of APIv3 (PKCS#1 v1.5, SHA-256) and its sealed fields (OAEP, SHA-1). Keys
+//! are read from PEM.
 
 use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::rsa::{
+    KeyPair, KeySize, OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    PrivateDecryptingKey, PublicEncryptingKey,
+};
 use aws_lc_rs::signature::{
     KeyPair as _, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256,
 };
 use data_encoding::BASE64;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
+
+use super::cipher::CannotOpen;
 
 /// Why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +28,11 @@ pub enum BadKey {
     #[error("not an RSA key of 2048 bits or more")]
     Rsa,
 }
+
+/// A text that is too long to be sealed for an RSA key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text is too long for this key")]
+pub struct TooLong;
 
 /// An RSA private key. Never printed.
 pub struct PrivateKey(KeyPair);
@@ -77,6 +88,28 @@ impl PrivateKey {
     }
 }
 
+impl PrivateKey {
+    /// Opens what was sealed for this key: standard base64 of OAEP with SHA-1 and an empty label.
+    ///
+    /// Source: 微信支付 APIv3 · 敏感信息加解密.
+    ///
+    /// # Errors
+    /// [`CannotOpen`], whatever is wrong.
+    pub fn open(&self, sealed: &str) -> Result<Vec<u8>, CannotOpen> {
+        let sealed = BASE64.decode(sealed.as_bytes()).map_err(|_| CannotOpen)?;
+        let der: Pkcs8V1Der<'_> = self.0.as_der().map_err(|_| CannotOpen)?;
+        let key = PrivateDecryptingKey::from_pkcs8(der.as_ref()).map_err(|_| CannotOpen)?;
+        let key = OaepPrivateDecryptingKey::new(key).map_err(|_| CannotOpen)?;
+        let mut plain = vec![0; key.min_output_size()];
+        let length = key
+            .decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut plain, None)
+            .map_err(|_| CannotOpen)?
+            .len();
+        plain.truncate(length);
+        Ok(plain)
+    }
+}
+
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
@@ -113,6 +146,26 @@ impl PublicKey {
     /// The key as SPKI PEM.
     pub fn to_pem(&self) -> String {
         pem("PUBLIC KEY", &self.spki)
+    }
+
+    /// Seals `text` for the owner of this key: standard base64 of OAEP with SHA-1 and an empty
+    /// label. At most 214 bytes for a key of 2048 bits.
+    ///
+    /// Source: 微信支付 APIv3 · 敏感信息加解密.
+    ///
+    /// # Errors
+    /// [`TooLong`]: nothing is ever cut.
+    pub fn seal(&self, text: &[u8]) -> Result<String, TooLong> {
+        let key = PublicEncryptingKey::from_der(&self.spki).expect("a checked RSA key");
+        let key = OaepPublicEncryptingKey::new(key).expect("a checked RSA key encrypts");
+        if text.len() > key.max_plaintext_size(&OAEP_SHA1_MGF1SHA1) {
+            return Err(TooLong);
+        }
+        let mut sealed = vec![0; key.ciphertext_size()];
+        let sealed = key
+            .encrypt(&OAEP_SHA1_MGF1SHA1, text, &mut sealed, None)
+            .expect("a text of this length is encrypted");
+        Ok(BASE64.encode(sealed))
     }
 
     /// Whether `signature` (standard base64, strict) is this key's signature of `text`.

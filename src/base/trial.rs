@@ -19,8 +19,8 @@ pub(crate) enum Planted {
     StockReturnedTwice,
     /// What is acknowledged was never synced.
     NotSynced,
-    /// An order whose time is up is passed over.
-    ExpiryForgotten,
+    /// What is due is passed over.
+    DueForgotten,
     /// A paid order can be closed.
     PaidCloses,
     /// A decision is not written into the timeline.

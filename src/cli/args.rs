@@ -69,6 +69,8 @@ pub enum Command {
     Admin(Admin),
     /// 商家后端用的 API 密钥 · API keys for the merchant's own backend
     Key(Key),
+    /// 订单 · orders
+    Order(Order),
 }
 
 /// `serve`
@@ -181,5 +183,26 @@ pub enum KeyCommand {
     Create {
         /// 给它起个名字 · a name for it
         name: String,
+    },
+}
+
+/// `order`
+#[derive(Debug, Args)]
+pub struct Order {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OrderCommand,
+}
+
+/// `order …`
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// 一个订单的全部经过：与微信的每次往来、每条通知、每个决定 · one order and all that happened to it
+    Show {
+        /// 订单号 · the order's number
+        order_no: String,
+        /// 输出 JSON，与 GET /admin/v1/orders/{order_no} 相同 · print JSON
+        #[arg(long)]
+        json: bool,
     },
 }

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod exit;
 pub mod init;
 pub mod log;
+pub mod order;
 pub(crate) mod parts;
 pub mod serve;
 pub mod simulator;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{AdminCommand, Arguments, Command, KeyCommand};
+use args::{AdminCommand, Arguments, Command, KeyCommand, OrderCommand};
 use exit::Failure;
 use staff::Request;
 
@@ -55,6 +56,16 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         },
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),
+        },
+        Command::Order(args) => match args.command {
+            OrderCommand::Show { order_no, json } => {
+                let form = if json {
+                    order::Form::Json
+                } else {
+                    order::Form::Text
+                };
+                order::show(config, order_no, form)
+            }
         },
     }
 }

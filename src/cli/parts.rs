@@ -125,8 +125,10 @@ fn wechat(config: Config) -> WechatConfig {
         pay: PayConfig {
             mchid,
             base: api_base,
+            base_2: None,
             version,
             v2,
+            v2_client: None,
             v3,
         },
     }

@@ -21,8 +21,10 @@ use tokio::net::UnixListener;
 const NAME: &str = "admin.sock";
 /// The longest path a socket can be bound to, without its final zero.
 const PATH_MAX_BYTES: usize = 107;
-/// The longest request or reply.
-const LINE_MAX_BYTES: u64 = 64 * 1024;
+/// The longest request.
+const REQUEST_MAX_BYTES: u64 = 64 * 1024;
+/// The longest reply: an order of fifty lines with years of timeline fits.
+const REPLY_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// How long a peer may take for one line, and a server for one reply.
 const WITHIN: Duration = Duration::from_secs(30);
 /// How long to leave the socket alone after it failed.
@@ -118,7 +120,7 @@ where
     Fut: Future<Output = Reply>,
 {
     let (read, mut write) = stream.split();
-    let mut lines = tokio::io::BufReader::new(read.take(LINE_MAX_BYTES));
+    let mut lines = tokio::io::BufReader::new(read.take(REQUEST_MAX_BYTES));
     loop {
         let mut line = String::new();
         if lines.read_line(&mut line).await? == 0 {
@@ -147,7 +149,7 @@ pub fn ask(data_dir: &Path, request: &impl Serialize) -> io::Result<Option<Reply
     text.push('\n');
     stream.write_all(text.as_bytes())?;
     let mut line = String::new();
-    BufReader::new(stream.take(LINE_MAX_BYTES)).read_line(&mut line)?;
+    BufReader::new(stream.take(REPLY_MAX_BYTES)).read_line(&mut line)?;
     Ok(Some(serde_json::from_str(&line)?))
 }
 

@@ -1,4 +1,4 @@
-//! `admin` and `key`: done by the running server when there is one, else on the store itself.
+//! `admin`, `key` and `order`: done by the running server when there is one, else on the store itself.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -8,7 +8,9 @@ use super::exit::Failure;
 use super::serve;
 use super::socket::{self, Reply};
 use crate::base::Secret;
-use crate::shop::Shop;
+use crate::model::Refusal;
+use crate::routes::order_json;
+use crate::shop::{Shop, ShopError};
 
 /// What a command asks for; on the admin socket one JSON object a line.
 #[derive(Serialize, Deserialize)]
@@ -21,6 +23,12 @@ pub enum Request {
         name: String,
         /// The password.
         password: String,
+    },
+    /// Tells everything about an order.
+    #[serde(rename = "order.show")]
+    OrderShow {
+        /// Its number, as it was typed.
+        order_no: String,
     },
     /// Creates an API key.
     #[serde(rename = "key.create")]
@@ -51,6 +59,7 @@ async fn run(shop: &Shop, request: Request) -> Reply {
                 .await;
             created.map(|()| json!({ "name": name }))
         }
+        Request::OrderShow { order_no } => show_order(shop, &order_no).await,
         Request::KeyCreate { name } => {
             let created = shop.create_key(name, now).await;
             created.map(|new| json!({ "id": new.id, "key": new.key.reveal() }))
@@ -60,6 +69,11 @@ async fn run(shop: &Shop, request: Request) -> Reply {
         Ok(done) => Reply::Ok(done),
         Err(error) => Reply::Error(error.to_string()),
     }
+}
+
+async fn show_order(shop: &Shop, order_no: &str) -> Result<Value, ShopError> {
+    let order_no = order_no.parse().map_err(|_| Refusal::OrderNotFound)?;
+    Ok(order_json(&shop.told_order(order_no).await?))
 }
 
 /// Has `request` done in the store of `config`, by whoever holds it.

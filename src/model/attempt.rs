@@ -123,6 +123,17 @@ pub enum PayStep {
     Repeat,
     /// Open the attempt of this number.
     Open(u16),
+    /// Have the newest attempt closed first: it is for another amount, or cannot be sent any more.
+    Replace,
+}
+
+/// Whether the request that an attempt stored can still be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its mini program, merchant number and keys are still configured.
+    Usable,
+    /// The configuration has moved on.
+    Obsolete,
 }
 
 impl Attempt {
@@ -164,6 +175,18 @@ impl Attempt {
         }
     }
 
+    /// The attempt after WeChat confirmed that it can be paid no more; a paid one stays paid.
+    #[must_use]
+    pub fn closed(self) -> Self {
+        match self.state {
+            AttemptState::Open | AttemptState::Closed => Self {
+                state: AttemptState::Closed,
+                ..self
+            },
+            AttemptState::Paid => self,
+        }
+    }
+
     /// The attempt after its payment was checked; `counted` says whether it pays the order.
     #[must_use]
     pub fn paid(self, payment: &Payment, counted: Counted) -> Self {
@@ -186,14 +209,14 @@ pub enum Counted {
     Surplus,
 }
 
-/// What `pay` has to do for `order` at `now`, `newest` being its newest attempt.
+/// What `pay` has to do for `order` at `now`, `newest` being its newest attempt and whether that
+/// can still be sent.
 ///
 /// # Errors
-/// [`Refusal::OrderPaid`]; [`Refusal::OrderClosed`] when closed, closing or expired;
-/// [`Refusal::PaymentBusy`] when the newest attempt is for another amount and still open.
+/// [`Refusal::OrderPaid`]; [`Refusal::OrderClosed`] when closed, closing or expired.
 pub fn pay_step(
     order: &Order,
-    newest: Option<&Attempt>,
+    newest: Option<(&Attempt, Standing)>,
     now: Timestamp,
 ) -> Result<PayStep, Refusal> {
     match order.status {
@@ -207,16 +230,19 @@ pub fn pay_step(
     if order.closing_since.is_some() || now >= order.expires_at {
         return Err(Refusal::OrderClosed);
     }
-    let Some(newest) = newest else {
+    let Some((newest, standing)) = newest else {
         return Ok(PayStep::Open(1));
     };
-    match newest.state {
-        AttemptState::Paid => Err(Refusal::OrderPaid),
-        AttemptState::Closed => Ok(PayStep::Open(
+    match (newest.state, standing) {
+        (AttemptState::Paid, _) => Err(Refusal::OrderPaid),
+        (AttemptState::Closed, _) => Ok(PayStep::Open(
             newest.out_trade_no.attempt().saturating_add(1),
         )),
-        AttemptState::Open if newest.amount != order.total => Err(Refusal::PaymentBusy),
-        AttemptState::Open => Ok(match &newest.prepay {
+        (AttemptState::Open, Standing::Obsolete) => Ok(PayStep::Replace),
+        (AttemptState::Open, Standing::Usable) if newest.amount != order.total => {
+            Ok(PayStep::Replace)
+        }
+        (AttemptState::Open, Standing::Usable) => Ok(match &newest.prepay {
             Some((prepay_id, at)) if now.since(*at) < PREPAY_LIFE => {
                 PayStep::Reuse(prepay_id.clone())
             }

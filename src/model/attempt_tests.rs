@@ -151,18 +151,35 @@ fn pay_does_what_the_newest_attempt_asks_for() {
         ..attempt()
     };
     let table = [
-        (None, at(9), Ok(PayStep::Open(1))),
-        (Some(attempt()), at(9), Ok(PayStep::Repeat)),
-        (Some(prepaid.clone()), at(6599), Ok(PayStep::Reuse(id))),
-        (Some(prepaid), at(6600), Ok(PayStep::Repeat)),
-        (Some(closed), at(9), Ok(PayStep::Open(2))),
-        (Some(paid), at(9), Err(Refusal::OrderPaid)),
-        (Some(dearer), at(9), Err(Refusal::PaymentBusy)),
-        (Some(attempt()), at(8 * 3600), Err(Refusal::OrderClosed)),
+        (attempt(), at(9), Ok(PayStep::Repeat)),
+        (prepaid.clone(), at(6599), Ok(PayStep::Reuse(id))),
+        (prepaid, at(6600), Ok(PayStep::Repeat)),
+        (closed, at(9), Ok(PayStep::Open(2))),
+        (paid, at(9), Err(Refusal::OrderPaid)),
+        (dearer, at(9), Ok(PayStep::Replace)),
+        (attempt(), at(8 * 3600), Err(Refusal::OrderClosed)),
     ];
+    assert_eq!(pay_step(&order(), None, at(9)), Ok(PayStep::Open(1)));
     for (newest, now, want) in table {
-        assert_eq!(pay_step(&order(), newest.as_ref(), now), want, "{newest:?}");
+        let sendable = Some((&newest, Standing::Usable));
+        assert_eq!(pay_step(&order(), sendable, now), want, "{newest:?}");
+        let gone = pay_step(&order(), Some((&newest, Standing::Obsolete)), now);
+        match want {
+            Ok(PayStep::Repeat | PayStep::Reuse(_)) => assert_eq!(gone, Ok(PayStep::Replace)),
+            want => assert_eq!(gone, want, "{newest:?}"),
+        }
     }
+}
+
+#[test]
+fn what_was_paid_is_never_closed() {
+    let paid = attempt().paid(&payment(), Counted::PaysTheOrder);
+    assert_eq!(paid.clone().closed(), paid);
+    let closed = attempt().closed();
+    assert_eq!(closed.state, AttemptState::Closed);
+    assert_eq!(closed.clone().closed(), closed);
+    let late = closed.paid(&payment(), Counted::PaysTheOrder);
+    assert_eq!(late.state, AttemptState::Paid);
 }
 
 #[test]

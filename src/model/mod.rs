@@ -3,19 +3,23 @@
 //! Pure: no clock, no random source, no IO. `now` comes as an argument, what follows from a
 //! decision goes back as [`Effect`]s, which the store carries out in the same transaction.
 
+pub mod amend;
 pub mod attempt;
 pub mod goods;
 pub mod order;
 pub mod order_event;
 pub mod price;
+pub mod refund_status;
 pub mod refusal;
 pub mod timeline;
 pub mod user;
 
+pub use amend::OrderChange;
 pub use attempt::{Attempt, AttemptState, Payment, Protocol};
 pub use goods::Goods;
 pub use order::{Effect, Order, OrderEvent, OrderStatus};
 pub use price::{Line, LineWanted};
+pub use refund_status::RefundStatus;
 pub use refusal::Refusal;
 pub use timeline::Entry;
 pub use user::{Address, User};

@@ -52,7 +52,10 @@ pub enum Refusal {
     UserBlocked,
     /// An old attempt cannot be replaced yet.
     #[error("上一次支付尚未了结，请稍后再试")]
-    PaymentBusy,
+    PaymentBusy {
+        /// When to come back, seconds.
+        retry_after_s: u64,
+    },
     /// The same idempotency key came with another body.
     #[error("同一个 Idempotency-Key 已用于不同的请求")]
     IdempotencyKeyReused,

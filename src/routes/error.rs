@@ -50,7 +50,7 @@ fn refused(refusal: &Refusal) -> HttpError {
         Refusal::AmountInvalid { .. } => (S::UNPROCESSABLE_ENTITY, "AMOUNT_INVALID"),
         Refusal::FieldInvalid { .. } => (S::BAD_REQUEST, "INVALID_REQUEST"),
         Refusal::UserBlocked => (S::FORBIDDEN, "USER_BLOCKED"),
-        Refusal::PaymentBusy => (S::CONFLICT, "PAYMENT_BUSY"),
+        Refusal::PaymentBusy { .. } => (S::CONFLICT, "PAYMENT_BUSY"),
         Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
     };
     let detail = match refusal {
@@ -60,7 +60,7 @@ fn refused(refusal: &Refusal) -> HttpError {
         Refusal::AmountInvalid { field, .. } | Refusal::FieldInvalid { field, .. } => {
             Some(json!({"field": field}))
         }
-        Refusal::PaymentBusy => Some(json!({"retry_after_s": PAYMENT_BUSY_RETRY_S})),
+        Refusal::PaymentBusy { retry_after_s } => Some(json!({"retry_after_s": retry_after_s})),
         Refusal::OrderNotFound
         | Refusal::OrderPaid
         | Refusal::OrderClosed
@@ -131,6 +131,11 @@ fn wechat_failed(error: &WechatError) -> HttpError {
         | Cause::NotEnough
         | Cause::PayerAccount
         | Cause::RuleLimit
+        | Cause::MerchantBalance
+        | Cause::RefundTooOld
+        | Cause::TooManyParts
+        | Cause::RefundExceeds
+        | Cause::NotPossible
         | Cause::BadRequest => HttpError::new(S::BAD_GATEWAY, "WECHAT_UNAVAILABLE", said),
     }
 }

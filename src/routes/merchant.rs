@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::Merchant;
 use super::catalogue::{goods_id, page_wanted};
-use super::orders::{order_no, status_wanted};
+use super::orders::status_wanted;
 use super::views::{GoodsListView, GoodsView, MerchantOrderView, MerchantOrdersView};
 use crate::base::{Fen, Timestamp};
 use crate::model::goods::GoodsChange;
@@ -143,11 +143,4 @@ fn uid_wanted(req: &Req) -> Result<Option<crate::base::Uid>, HttpError> {
     };
     let rule = |_| HttpError::invalid("参数 \"uid\" 必须是从 1 开始的整数");
     text.parse().map(Some).map_err(rule)
-}
-
-/// `GET /admin/v1/orders/{order_no}`: one order with its attempts and its timeline.
-pub(super) async fn show_order(shop: Arc<Shop>, _: Merchant, req: Req) -> Outcome {
-    let told = shop.told_order(order_no(&req)?).await?;
-    let view = MerchantOrderView::new(&told.order, &told.attempts, &told.timeline);
-    Ok(no_store(json(StatusCode::OK, &view)))
 }

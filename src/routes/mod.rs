@@ -6,11 +6,13 @@ mod callers;
 mod catalogue;
 mod error;
 mod merchant;
+mod merchant_orders;
 mod ops;
 mod orders;
 mod views;
 
 pub use callers::{Buyer, Merchant};
+pub use merchant_orders::order_json;
 
 use crate::shop::Shop;
 use crate::web::{Method, Route, route};
@@ -37,6 +39,7 @@ pub fn table() -> Vec<Route<Shop>> {
         route(GET, "/api/v1/orders", orders::list),
         route(GET, "/api/v1/orders/{order_no}", orders::show),
         route(POST, "/api/v1/orders/{order_no}/pay", orders::pay),
+        route(POST, "/api/v1/orders/{order_no}/sync", orders::sync),
         route(POST, "/api/v1/orders/{order_no}/cancel", orders::cancel),
         route(POST, "/api/v1/orders/{order_no}/receive", orders::receive),
         route(POST, "/wx/pay/notify", callbacks::pay_notify),
@@ -46,7 +49,22 @@ pub fn table() -> Vec<Route<Shop>> {
         route(PATCH, "/admin/v1/goods/{id}", merchant::change_goods),
         route(DELETE, "/admin/v1/goods/{id}", merchant::delete_goods),
         route(GET, "/admin/v1/orders", merchant::list_orders),
-        route(GET, "/admin/v1/orders/{order_no}", merchant::show_order),
+        route(GET, "/admin/v1/orders/{order_no}", merchant_orders::show),
+        route(
+            PATCH,
+            "/admin/v1/orders/{order_no}",
+            merchant_orders::change,
+        ),
+        route(
+            POST,
+            "/admin/v1/orders/{order_no}/sync",
+            merchant_orders::sync,
+        ),
+        route(
+            POST,
+            "/admin/v1/orders/{order_no}/close",
+            merchant_orders::close,
+        ),
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),
     ]

@@ -132,6 +132,14 @@ pub(super) async fn cancel(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
 }
 
+/// `POST /api/v1/orders/{order_no}/sync`: asks WeChat for the truth.
+pub(super) async fn sync(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
+    let order_no = order_no(&req)?;
+    no_fields(req).await?;
+    let order = shop.sync(buyer.uid(), order_no).await?;
+    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+}
+
 /// `POST /api/v1/orders/{order_no}/receive`
 pub(super) async fn receive(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let (order_no, at) = (order_no(&req)?, req.at);
@@ -145,7 +153,7 @@ pub(super) async fn receive(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome 
 #[serde(deny_unknown_fields)]
 struct NoFields {}
 
-async fn no_fields(mut req: Req) -> Result<(), HttpError> {
+pub(super) async fn no_fields(mut req: Req) -> Result<(), HttpError> {
     let body = req.body().await?;
     if !body.is_empty() {
         let NoFields {} = read_json(&body)?;

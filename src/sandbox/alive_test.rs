@@ -172,7 +172,7 @@ async fn the_requests_are_listed_with_their_verdicts_and_without_any_secret() {
         stage.send(unsigned, vec![], b"{}".to_vec()).await.status,
         401
     );
-    let unknown = (Method::POST, "/pay/orderquery");
+    let unknown = (Method::POST, "/pay/micropay");
     assert_eq!(
         stage
             .send(unknown, vec![], b"<xml></xml>".to_vec())

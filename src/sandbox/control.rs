@@ -12,7 +12,7 @@ use super::pay_params::{self, PayParams, Wrong};
 use super::trades::{NotPayable, Protocol, Trade};
 use super::{Sandbox, pay_params::wrong};
 use crate::base::{OpenId, Timestamp, TransactionId};
-use crate::web::{self, Anyone, HttpError, Outcome, Req, StatusCode};
+use crate::web::{self, Anyone, HttpError, Outcome, Req, Response, StatusCode};
 
 /// How many trades are listed.
 const LISTED: usize = 1000;
@@ -48,6 +48,31 @@ pub(super) async fn new_login_code(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -
 #[serde(deny_unknown_fields)]
 struct Pay {
     prepay_id: String,
+    #[serde(default)]
+    notify: Tell,
+    #[serde(default)]
+    race: Race,
+}
+
+/// Whether the payment is told to the merchant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Tell {
+    /// At once, and again on WeChat's schedule.
+    #[default]
+    Send,
+    /// Never: only a query finds it.
+    None,
+}
+
+/// Whether the payment wins a race against the order's end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Race {
+    #[default]
+    None,
+    /// The cashier was open before the order was closed or its time was over.
+    AfterClose,
 }
 
 #[derive(Serialize)]
@@ -61,10 +86,16 @@ struct Paid {
 /// `POST /sandbox/payments`
 pub(super) async fn pay(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
     let at = req.at;
-    let Pay { prepay_id } = req.json().await?;
-    let paid = sandbox.book().trades.pay(&prepay_id, at);
+    let pay: Pay = req.json().await?;
+    let paid = match pay.race {
+        Race::None => sandbox.book().trades.pay(&pay.prepay_id, at),
+        Race::AfterClose => sandbox.book().trades.pay_after_close(&pay.prepay_id, at),
+    };
     let trade = paid.map_err(refuse_payment)?;
-    delivered(&sandbox, trade).await
+    match pay.notify {
+        Tell::Send => delivered(&sandbox, trade).await,
+        Tell::None => Ok(shown(trade, Delivered::not("none"))),
+    }
 }
 
 fn refuse_payment(why: NotPayable) -> HttpError {
@@ -92,12 +123,17 @@ pub(super) async fn resend(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcom
 }
 
 async fn delivered(sandbox: &Sandbox, trade: Trade) -> Outcome {
+    let delivered = sandbox.deliver(&trade.order.out_trade_no).await;
+    Ok(shown(trade, delivered))
+}
+
+fn shown(trade: Trade, delivered: Delivered) -> Response {
     let paid = Paid {
-        delivered: sandbox.deliver(&trade.order.out_trade_no).await,
+        delivered,
         transaction_id: trade.payment.map(|payment| payment.transaction_id),
         out_trade_no: trade.order.out_trade_no,
     };
-    Ok(web::json(StatusCode::OK, &paid))
+    web::json(StatusCode::OK, &paid)
 }
 
 /// `POST /sandbox/verify-pay-params`
@@ -165,9 +201,9 @@ fn view(trade: &Trade, now: Timestamp) -> TradeView<'_> {
         created_at: trade.created_at.rfc3339(),
         transaction_id: payment.map(|payment| &payment.transaction_id),
         success_at: payment.map(|payment| payment.success_at.rfc3339()),
-        deliveries: payment.map_or(0, |payment| payment.deliveries),
-        last_status: payment.and_then(|payment| payment.last_status),
-        accepted_at: payment.and_then(|payment| payment.accepted_at.map(Timestamp::rfc3339)),
+        deliveries: payment.map_or(0, |payment| payment.notice.deliveries),
+        last_status: payment.and_then(|payment| payment.notice.last_status),
+        accepted_at: payment.and_then(|payment| payment.notice.accepted_at.map(Timestamp::rfc3339)),
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
-    fn not(why: impl Into<String>) -> Self {
+    pub(super) fn not(why: impl Into<String>) -> Self {
         Self {
             notify_problem: Some(why.into()),
             ..Self::default()
@@ -81,7 +81,7 @@ impl Sandbox {
         };
         let delivered = match fault {
             NotifyFault::Drop => Delivered::not("drop"),
-            NotifyFault::Delay if !payment.delayed => {
+            NotifyFault::Delay if !payment.notice.delayed => {
                 self.delay(out_trade_no, now);
                 return Delivered::not("delay");
             }
@@ -130,7 +130,7 @@ impl Sandbox {
         let mut book = self.book();
         let trade = book.trades.get_mut(out_trade_no);
         if let Some(payment) = trade.and_then(|trade| trade.payment.as_mut()) {
-            payment.delayed = true;
+            payment.notice.delayed = true;
             book.due.at(now.plus(DELAY), out_trade_no);
         }
     }
@@ -142,13 +142,14 @@ impl Sandbox {
         let Some(payment) = trade.and_then(|trade| trade.payment.as_mut()) else {
             return;
         };
-        payment.last_status = delivered.notify_status.or(payment.last_status);
+        let notice = &mut payment.notice;
+        notice.last_status = delivered.notify_status.or(notice.last_status);
         if delivered.notify_accepted {
-            payment.accepted_at.get_or_insert(now);
+            notice.accepted_at.get_or_insert(now);
         }
-        let gap = GAPS_S.get(payment.deliveries).copied();
-        payment.deliveries += 1;
-        if let (None, Some(gap)) = (payment.accepted_at, gap) {
+        let gap = GAPS_S.get(notice.deliveries).copied();
+        notice.deliveries += 1;
+        if let (None, Some(gap)) = (notice.accepted_at, gap) {
             let when = now.plus(Duration::from_secs(gap));
             book.due.at(when, out_trade_no);
         }
@@ -166,7 +167,7 @@ impl Sandbox {
     }
 
     async fn deliver_if_untaken(&self, out_trade_no: &str) {
-        let taken = |payment: &Payment| payment.accepted_at.is_some();
+        let taken = |payment: &Payment| payment.notice.accepted_at.is_some();
         let payment = self
             .book()
             .trades

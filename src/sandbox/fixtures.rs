@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::credentials::{Credentials, Keys};
 use super::login::Known;
-use super::order_v3::{self, Call};
 use super::sign_v2::{self, SignType};
 use super::sign_v3::{Authorization, SCHEME, request_string};
+use super::talk_v2;
+use super::talk_v3::{self, Call};
 use super::trades::Trades;
-use super::{Sandbox, order_v2};
+use super::{Sandbox, order_v2, order_v3};
 use crate::base::rsa::PrivateKey;
 use crate::base::xml::Fields;
 use crate::base::{Clock, OpenId, Timestamp};
@@ -115,9 +116,9 @@ pub(super) fn signed_v2(mut fields: Fields, sign_type: SignType) -> Fields {
 
 /// `OK`, or the code with which the document is refused.
 pub(super) fn verdict_v2(trades: &mut Trades, document: &[u8], at: Timestamp) -> &'static str {
-    let judged = order_v2::read("POST", document).and_then(|fields| {
-        let sign_type = order_v2::prove(credentials(), &fields)?;
-        order_v2::check_appid(credentials(), &fields, sign_type)?;
+    let judged = talk_v2::read("POST", document).and_then(|fields| {
+        let sign_type = talk_v2::prove(credentials(), &fields)?;
+        talk_v2::check_appid(credentials(), &fields, sign_type)?;
         let order = order_v2::order(&fields, sign_type, &knows)?;
         let opened = trades.open(order, at);
         opened.map_err(|why| order_v2::not_opened(why, sign_type))
@@ -243,8 +244,8 @@ pub(super) fn verdict_v3(
     trades: &mut Trades,
     at: Timestamp,
 ) -> (&'static str, String) {
-    let judged = order_v3::prove((credentials(), keys()), call, at)
-        .and_then(|()| order_v3::check_headers(credentials(), call))
+    let judged = talk_v3::prove((credentials(), keys()), call, at)
+        .and_then(|()| talk_v3::check_headers(credentials(), call))
         .and_then(|()| order_v3::order(credentials(), call.body, &knows))
         .and_then(|order| trades.open(order, at).map_err(order_v3::not_opened));
     match judged {
@@ -283,4 +284,15 @@ pub(super) fn v3_without(pointer: &str) -> Value {
 pub(super) fn rows(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     let lines = table.lines().filter(|line| !line.is_empty());
     lines.map(|line| line.split(" | ").map(str::trim).collect())
+}
+
+/// A paid or unpaid pair of orders, one a protocol, both opened at [`now`]: their prepay_ids.
+pub(super) fn two_orders(trades: &mut Trades) -> [(String, String); 2] {
+    let v2 = signed_v2(order_v2_fields(SignType::Md5), SignType::Md5).to_xml();
+    assert_eq!(verdict_v2(trades, v2.as_bytes(), now()), "OK");
+    assert_eq!(verdict_v3_at(trades, &order_v3_body(), now()), "OK");
+    ["20260101000X9G000000000000", "20260101000X9G000000000001"].map(|number| {
+        let prepay_id = trades.get(number).unwrap().prepay_id.to_string();
+        (number.to_owned(), prepay_id)
+    })
 }

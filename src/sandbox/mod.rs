@@ -5,10 +5,14 @@
 //! of its routes; `gateway`
 //! answers on WeChat's own paths, `control` on ours.
 
+mod calls_v2;
+mod calls_v3;
 mod control;
 mod credentials;
 mod delivery;
 mod faults;
+mod gate_v2;
+mod gate_v3;
 mod gateway;
 mod login;
 mod notify;
@@ -22,11 +26,15 @@ mod shelf;
 mod sign_v2;
 mod sign_v3;
 mod suspects;
+mod talk_v2;
+mod talk_v3;
 mod trades;
 mod verdicts;
 
 #[cfg(test)]
 mod alive_test;
+#[cfg(test)]
+mod calls_table;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -147,9 +155,26 @@ pub fn routes() -> Vec<Route<Sandbox>> {
     let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
     vec![
         route(get.clone(), "/sns/jscode2session", gateway::login),
-        route(post.clone(), "/pay/unifiedorder", gateway::unified_order),
-        route(get.clone(), "/pay/unifiedorder", gateway::unified_order),
-        route(post.clone(), "/v3/pay/transactions/jsapi", gateway::prepay),
+        route(post.clone(), "/pay/unifiedorder", gate_v2::unified_order),
+        route(get.clone(), "/pay/unifiedorder", gate_v2::unified_order),
+        route(post.clone(), "/pay/orderquery", gate_v2::query),
+        route(post.clone(), "/pay/closeorder", gate_v2::close),
+        route(post.clone(), "/v3/pay/transactions/jsapi", gate_v3::prepay),
+        route(
+            get.clone(),
+            "/v3/pay/transactions/out-trade-no/{out_trade_no}",
+            gate_v3::query,
+        ),
+        route(
+            get.clone(),
+            "/v3/pay/transactions/id/{transaction_id}",
+            gate_v3::query_by_id,
+        ),
+        route(
+            post.clone(),
+            "/v3/pay/transactions/out-trade-no/{out_trade_no}/close",
+            gate_v3::close,
+        ),
         route(
             post.clone(),
             "/sandbox/login-codes",

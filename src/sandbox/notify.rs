@@ -1,16 +1,43 @@
 //! Builds payment notifies, right ones and the wrong ones a fault asks for. Sends nothing.
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 
 use super::credentials::{Credentials, Keys};
 use super::sign_v2::{self, SignType};
 use super::sign_v3::wechatpay_headers;
 use super::trades::{Payment, Protocol, Trade};
-use crate::base::secret::random_text;
+use crate::base::secret::{random, random_text};
 use crate::base::xml::Fields;
 use crate::base::{Fen, Timestamp, cipher};
 use crate::web::{Incoming, Method, Outgoing};
+
+/// What became of a notify so far.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    /// Every delivery of it carries the same.
+    pub(super) id: String,
+    /// How many deliveries were attempted.
+    pub(super) deliveries: usize,
+    /// The HTTP status of the last delivery that was answered.
+    pub(super) last_status: Option<u16>,
+    /// When the merchant first took it.
+    pub(super) accepted_at: Option<Timestamp>,
+    /// Whether a delay was played on it; it is played once.
+    pub(super) delayed: bool,
+}
+
+impl Notice {
+    pub(super) fn new() -> Self {
+        Self {
+            id: format!("EV-{}", HEXLOWER.encode(&random::<16>())),
+            deliveries: 0,
+            last_status: None,
+            accepted_at: None,
+            delayed: false,
+        }
+    }
+}
 
 /// What a notify says; each wrong kind is wrong in one thing only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,13 +111,24 @@ fn v2_fields(
     told: &Told,
     credentials: &Credentials,
 ) -> Fields {
-    let total = told.total.get().to_string();
-    let mut fields = Fields::new()
+    let start = Fields::new()
         .with("return_code", "SUCCESS")
         .with("appid", &*told.appid)
         .with("mch_id", credentials.mchid.as_str())
         .with("nonce_str", random_text(32))
-        .with("result_code", "SUCCESS")
+        .with("result_code", "SUCCESS");
+    let payment = payment_fields((trade, payment), told.total);
+    payment
+        .iter()
+        .fold(start, |fields, (name, value)| fields.with(name, value))
+}
+
+/// What v2 tells of a payment, in notifies and to queries.
+///
+/// Source: 微信支付 APIv2 · 支付结果通知; 查询订单.
+pub(super) fn payment_fields((trade, payment): (&Trade, &Payment), total: Fen) -> Fields {
+    let total = total.get().to_string();
+    let mut fields = Fields::new()
         .with("openid", trade.order.openid.as_str())
         .with("is_subscribe", "N")
         .with("trade_type", "JSAPI")
@@ -135,7 +173,7 @@ fn v3_body(
     let sealed = cipher::gcm_seal(key, nonce.as_bytes(), b"transaction", plain.as_bytes())
         .expect("32-byte key, 12-byte nonce");
     let envelope = json!({
-        "id": payment.notify_id,
+        "id": payment.notice.id,
         "create_time": payment.success_at.rfc3339(),
         "resource_type": "encrypt-resource",
         "event_type": "TRANSACTION.SUCCESS",
@@ -153,9 +191,17 @@ fn v3_body(
 
 /// The payment itself. Source: 微信支付 APIv3 · 支付成功回调通知, 解密后的报文.
 fn v3_plain((trade, payment): (&Trade, &Payment), told: &Told, credentials: &Credentials) -> Value {
+    let mut plain = payment_object((trade, payment), told.total);
+    plain["appid"] = json!(told.appid);
+    plain["mchid"] = json!(credentials.mchid);
+    plain
+}
+
+/// What v3 tells of a payment, in notifies and to queries.
+///
+/// Source: 微信支付 APIv3 · 支付成功回调通知; 查询订单.
+pub(super) fn payment_object((trade, payment): (&Trade, &Payment), total: Fen) -> Value {
     let mut plain = json!({
-        "appid": told.appid,
-        "mchid": credentials.mchid,
         "out_trade_no": trade.order.out_trade_no,
         "transaction_id": payment.transaction_id,
         "trade_type": "JSAPI",
@@ -165,8 +211,8 @@ fn v3_plain((trade, payment): (&Trade, &Payment), told: &Told, credentials: &Cre
         "success_time": payment.success_at.rfc3339(),
         "payer": {"openid": trade.order.openid},
         "amount": {
-            "total": told.total,
-            "payer_total": told.total,
+            "total": total,
+            "payer_total": total,
             "currency": "CNY",
             "payer_currency": "CNY",
         },

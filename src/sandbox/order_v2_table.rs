@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::fixtures::{credentials, now, order_v2_fields, rows, signed_v2, verdict_v2};
-use super::order_v2;
 use super::sign_v2::{SignType, verifies};
 use super::trades::Trades;
+use super::{order_v2, talk_v2};
 use crate::base::xml::Fields;
 
 const BOTH: [SignType; 2] = [SignType::Md5, SignType::HmacSha256];
@@ -263,7 +263,7 @@ fn what_is_not_a_flat_utf8_document_has_its_code() {
         let got = verdict_v2(&mut Trades::new(), document, now());
         assert_eq!(got, code, "{}", String::from_utf8_lossy(document));
     }
-    let get = order_v2::read("GET", whole.as_bytes()).unwrap_err();
+    let get = talk_v2::read("GET", whole.as_bytes()).unwrap_err();
     assert_eq!(get.code, "REQUIRE_POST_METHOD");
 }
 
@@ -271,19 +271,20 @@ fn what_is_not_a_flat_utf8_document_has_its_code() {
 fn answers_after_the_proof_are_signed_with_the_requests_sign_type_and_those_before_are_not() {
     for sign_type in BOTH {
         let asked = good(sign_type);
-        let unproved = order_v2::read("POST", b"").unwrap_err();
+        let unproved = talk_v2::read("POST", b"").unwrap_err();
         let answer = unproved.answer(credentials(), &Fields::new());
         assert_eq!(answer.text("return_code"), "FAIL");
         assert_eq!(answer.get("sign"), None);
 
-        let refused = order_v2::busy(sign_type).answer(credentials(), &asked);
+        let refused = talk_v2::busy(sign_type).answer(credentials(), &asked);
         assert_eq!(refused.text("return_code"), "SUCCESS");
         assert_eq!(refused.text("result_code"), "FAIL");
         assert_eq!(refused.text("err_code"), "SYSTEMERROR");
         assert!(verifies(&refused, &credentials().v2_key, sign_type));
 
         let prepay_id = "wx20260101000030aaaa".parse().unwrap();
-        let opened = order_v2::opened(credentials(), &asked, &prepay_id, sign_type);
+        let result = order_v2::opened(&prepay_id);
+        let opened = talk_v2::done(credentials(), &asked, &result, sign_type);
         assert_eq!(opened.text("prepay_id"), "wx20260101000030aaaa");
         assert!(verifies(&opened, &credentials().v2_key, sign_type));
     }

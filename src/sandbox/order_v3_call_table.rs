@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::fixtures::{SERIAL_ALTERED, Wire, now, order_v3_body, right_headers, verdict_v3};
-use super::order_v3::Call;
+use super::talk_v3::Call;
 use super::trades::Trades;
 
 fn code(wire: &Wire) -> &'static str {

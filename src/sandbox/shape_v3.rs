@@ -1,4 +1,4 @@
-//! The shape of a v3 prepay body: every documented field, its type and its longest text.
+//! The shapes of v3 bodies: every documented field, its type and its longest text.
 //!
 //! What is not in this table is refused: WeChat calls it an illegal extra parameter.
 
@@ -17,13 +17,13 @@ pub(super) struct Fault {
     pub(super) why: &'static str,
 }
 
-enum Need {
+pub(super) enum Need {
     Required,
     Optional,
 }
 use Need::{Optional, Required};
 
-enum Kind {
+pub(super) enum Kind {
     /// A text of at most so many bytes, not empty.
     Text(usize, fn(&str) -> bool),
     /// A whole number of at least so much.
@@ -35,12 +35,13 @@ enum Kind {
 }
 use Kind::{Flag, List, Object, Text, Whole};
 
-struct Field(&'static str, Need, Kind);
+/// A field's name, whether it must be there, and what it holds.
+pub(super) struct Field(&'static str, Need, Kind);
 
 /// Source: 微信支付 APIv3 · JSAPI/小程序下单, 请求参数 (2025-03-31).
 ///
 /// Whether WeChat counts characters or bytes is not published: the stricter reading is taken.
-const PREPAY: &[Field] = &[
+pub(super) const PREPAY: &[Field] = &[
     Field("appid", Required, Text(32, any)),
     Field("mchid", Required, Text(32, any)),
     Field("description", Required, Text(127, any)),
@@ -84,6 +85,8 @@ const STORE: &[Field] = &[
     Field("area_code", Optional, Text(32, any)),
     Field("address", Optional, Text(512, any)),
 ];
+/// Source: 微信支付 APIv3 · 关闭订单, 请求参数.
+pub(super) const CLOSE: &[Field] = &[Field("mchid", Required, Text(32, any))];
 const SETTLE: &[Field] = &[Field("profit_sharing", Optional, Flag)];
 
 fn any(_: &str) -> bool {
@@ -106,9 +109,9 @@ fn is_ip(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok()
 }
 
-/// Checks a prepay body, field by field, in the documents' order.
-pub(super) fn check_prepay(body: &Map<String, Value>) -> Result<(), Fault> {
-    check_object(body, PREPAY, "")
+/// Checks a body, field by field, in the documents' order.
+pub(super) fn check(body: &Map<String, Value>, fields: &[Field]) -> Result<(), Fault> {
+    check_object(body, fields, "")
 }
 
 fn fault(pointer: String, why: &'static str) -> Fault {

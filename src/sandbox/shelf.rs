@@ -1,10 +1,10 @@
 //! A map that forgets its oldest entries: the simulator's memory stays bounded under any load.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Up to `capacity` values by name; the oldest leaves when one more comes.
 pub(super) struct Shelf<V> {
-    values: HashMap<String, V>,
+    values: BTreeMap<String, V>,
     oldest_first: VecDeque<String>,
     capacity: usize,
 }
@@ -12,7 +12,7 @@ pub(super) struct Shelf<V> {
 impl<V> Shelf<V> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            values: HashMap::new(),
+            values: BTreeMap::new(),
             oldest_first: VecDeque::new(),
             capacity: capacity.max(1),
         }

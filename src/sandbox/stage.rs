@@ -193,6 +193,42 @@ impl Stage {
         self.client.send(request, deadline, ANSWER_BYTES).await
     }
 
+    /// A rightly signed v3 call; a GET has no body.
+    pub(super) async fn call_v3(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Incoming {
+        let body = body.map_or(vec![], |body| body.to_string().into_bytes());
+        let mut wire = Wire::of_bytes(body);
+        wire.method = if method == Method::GET { "GET" } else { "POST" };
+        wire.target = target.to_owned();
+        wire.timestamp = self.clock.now().unix().to_string();
+        let wire = wire.signed();
+        let headers = vec![
+            ("Authorization", wire.authorization()),
+            ("Accept", "application/json".to_owned()),
+            ("Content-Type", "application/json".to_owned()),
+        ];
+        self.send((method, target), headers, wire.body).await
+    }
+
+    /// A rightly signed v2 call with the account's fields.
+    pub(super) async fn call_v2(&self, path: &str, fields: &[(&str, &str)]) -> Fields {
+        let start = Fields::new()
+            .with("appid", credentials().appid.as_str())
+            .with("mch_id", credentials().mchid.as_str())
+            .with("nonce_str", "5K8264ILTKCH16CQ2502SI8ZNMTM67VS");
+        let fields = fields
+            .iter()
+            .fold(start, |fields, (name, value)| fields.with(name, *value));
+        let document = signed_v2(fields, SignType::Md5).to_xml().into_bytes();
+        let answer = self.send((Method::POST, path), vec![], document).await;
+        assert_eq!(answer.status, 200);
+        Fields::parse(&answer.body, "xml").unwrap()
+    }
+
     pub(super) async fn order_v2(&self, sign_type: SignType) -> Fields {
         let mut fields = order_v2_fields(sign_type)
             .with("openid", self.log_in().await)
@@ -269,6 +305,15 @@ pub(super) fn is_signed(notify: &Notify) -> bool {
     let string = answer_string(&notify.timestamp, &notify.nonce, &notify.body);
     notify.serial == credentials().wechat_key_id
         && keys().wechat.public().verifies(&string, &notify.signature)
+}
+
+/// Whether an answer bears a right signature of the simulator's key.
+pub(super) fn is_signed_answer(answer: &Incoming) -> bool {
+    let header = |name: &str| answer.header(name).unwrap_or("");
+    let (at, nonce) = (header("wechatpay-timestamp"), header("wechatpay-nonce"));
+    let string = answer_string(at, nonce, &answer.body);
+    let signature = header("wechatpay-signature");
+    keys().wechat.public().verifies(&string, signature)
 }
 
 /// The envelope and what is sealed in it.

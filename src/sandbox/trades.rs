@@ -1,4 +1,4 @@
-//! The trades of the simulated merchant: opening, re-entering, paying, lapsing.
+//! The trades of the simulated merchant: opening, re-entering, paying, closing, lapsing.
 //!
 //! Both protocols share these rules; what a refusal is called differs and is theirs to say.
 
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
+use super::notify::Notice;
 use super::shelf::Shelf;
 use super::sign_v2::SignType;
 use crate::base::secret::{random, random_u64};
@@ -19,6 +20,8 @@ const ORDER_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 const V2_SHORTEST: Duration = Duration::from_secs(5 * 60);
 /// A v3 `time_expire` nearer than this is moved out to it. Source: 微信支付 APIv3 · JSAPI/小程序下单.
 const V3_SHORTEST: Duration = Duration::from_secs(60);
+/// A v2 order younger than this is not closed. Source: 微信支付 APIv2 · 关闭订单.
+const V2_CLOSES_AFTER: Duration = Duration::from_secs(5 * 60);
 /// How many trades are remembered.
 const KEPT: usize = 100_000;
 
@@ -54,7 +57,7 @@ pub(super) enum NotOpened {
     Used,
     /// The order is paid.
     Paid,
-    /// The order lapsed.
+    /// The order was closed, or its time is over.
     Closed,
 }
 
@@ -67,8 +70,23 @@ pub(super) enum NotPayable {
     Expired,
     /// The order is paid.
     Paid,
-    /// The order lapsed.
+    /// The order was closed, or its time is over.
     Closed,
+}
+
+/// Why an order is not closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotClosed {
+    /// No such order.
+    Unknown,
+    /// The order is paid.
+    Paid,
+    /// The merchant closed it before.
+    Already,
+    /// It lapsed by itself after seven days.
+    Lapsed,
+    /// v2 only: younger than five minutes.
+    TooYoung,
 }
 
 /// What a trade is at some moment. Source: 微信支付 APIv3 · 查询订单, trade_state.
@@ -76,6 +94,8 @@ pub(super) enum NotPayable {
 pub(super) enum TradeState {
     NotPay,
     Success,
+    /// Paid, then at least partly refunded.
+    Refund,
     Closed,
 }
 
@@ -84,7 +104,18 @@ impl TradeState {
         match self {
             Self::NotPay => "NOTPAY",
             Self::Success => "SUCCESS",
+            Self::Refund => "REFUND",
             Self::Closed => "CLOSED",
+        }
+    }
+
+    /// `trade_state_desc`.
+    pub(super) fn says(self) -> &'static str {
+        match self {
+            Self::NotPay => "订单未支付",
+            Self::Success => "支付成功",
+            Self::Refund => "订单发生过退款",
+            Self::Closed => "订单已关闭",
         }
     }
 }
@@ -94,16 +125,7 @@ impl TradeState {
 pub(super) struct Payment {
     pub(super) transaction_id: TransactionId,
     pub(super) success_at: Timestamp,
-    /// The notify's id; every delivery of it carries the same.
-    pub(super) notify_id: String,
-    /// How many deliveries were attempted.
-    pub(super) deliveries: usize,
-    /// The HTTP status of the last delivery that was answered.
-    pub(super) last_status: Option<u16>,
-    /// When the merchant first took the notify.
-    pub(super) accepted_at: Option<Timestamp>,
-    /// Whether a delay was played on it; it is played once.
-    pub(super) delayed: bool,
+    pub(super) notice: Notice,
 }
 
 /// One order at WeChat.
@@ -113,7 +135,11 @@ pub(super) struct Trade {
     pub(super) created_at: Timestamp,
     pub(super) prepay_id: PrepayId,
     prepaid_at: Timestamp,
+    /// When the merchant closed it.
+    closed_at: Option<Timestamp>,
     pub(super) payment: Option<Payment>,
+    /// The numbers of the refunds that were accepted, the oldest first.
+    pub(super) refunds: Vec<String>,
 }
 
 impl Trade {
@@ -123,22 +149,31 @@ impl Trade {
             created_at: now,
             prepay_id: new_prepay_id(now),
             prepaid_at: now,
+            closed_at: None,
             payment: None,
+            refunds: vec![],
         }
     }
 
     /// What this trade is at `now`.
+    ///
+    /// `time_expire` ends only the time to pay: until it is closed the order stays NOTPAY.
+    /// Source: 微信支付 APIv2 · 统一下单, time_expire.
     pub(super) fn state_at(&self, now: Timestamp) -> TradeState {
-        let lapses_at = self.created_at.plus(ORDER_LIFE);
-        let pays_until = self
-            .order
-            .pays_until
-            .map_or(lapses_at, |at| at.min(lapses_at));
         match &self.payment {
-            Some(_) => TradeState::Success,
-            None if now > pays_until => TradeState::Closed,
+            Some(_) if self.refunds.is_empty() => TradeState::Success,
+            Some(_) => TradeState::Refund,
+            None if self.closed_at.is_some() || now > self.lapses_at() => TradeState::Closed,
             None => TradeState::NotPay,
         }
+    }
+
+    fn lapses_at(&self) -> Timestamp {
+        self.created_at.plus(ORDER_LIFE)
+    }
+
+    fn is_past_its_time(&self, now: Timestamp) -> bool {
+        self.order.pays_until.is_some_and(|until| now > until)
     }
 
     fn prepay_lives(&self, now: Timestamp) -> bool {
@@ -146,10 +181,11 @@ impl Trade {
     }
 }
 
-/// All trades, found by out_trade_no and by prepay_id.
+/// All trades, found by out_trade_no, by prepay_id and by transaction_id.
 pub(super) struct Trades {
     by_number: Shelf<Trade>,
     number_by_prepay: Shelf<String>,
+    number_by_transaction: Shelf<String>,
 }
 
 impl Trades {
@@ -157,6 +193,7 @@ impl Trades {
         Self {
             by_number: Shelf::new(KEPT),
             number_by_prepay: Shelf::new(KEPT),
+            number_by_transaction: Shelf::new(KEPT),
         }
     }
 
@@ -187,33 +224,87 @@ impl Trades {
 
     /// The trade that a buyer holding `prepay_id` could pay at `now`.
     pub(super) fn payable(&self, prepay_id: &str, now: Timestamp) -> Result<&Trade, NotPayable> {
-        let number = self.number_by_prepay.get(prepay_id);
-        let trade = number
-            .and_then(|number| self.by_number.get(number))
-            .ok_or(NotPayable::Unknown)?;
+        let trade = self.prepaid(prepay_id)?;
         match trade.state_at(now) {
-            TradeState::Success => Err(NotPayable::Paid),
+            TradeState::Success | TradeState::Refund => Err(NotPayable::Paid),
             TradeState::Closed => Err(NotPayable::Closed),
+            TradeState::NotPay if trade.is_past_its_time(now) => Err(NotPayable::Closed),
             TradeState::NotPay if trade.prepay_id.as_str() != prepay_id => Err(NotPayable::Expired),
             TradeState::NotPay if !trade.prepay_lives(now) => Err(NotPayable::Expired),
             TradeState::NotPay => Ok(trade),
         }
     }
 
+    fn prepaid(&self, prepay_id: &str) -> Result<&Trade, NotPayable> {
+        let number = self.number_by_prepay.get(prepay_id);
+        let trade = number.and_then(|number| self.by_number.get(number));
+        trade.ok_or(NotPayable::Unknown)
+    }
+
     /// The buyer pays.
     pub(super) fn pay(&mut self, prepay_id: &str, now: Timestamp) -> Result<Trade, NotPayable> {
         let number = self.payable(prepay_id, now)?.order.out_trade_no.clone();
-        let trade = self.by_number.get_mut(&number).ok_or(NotPayable::Unknown)?;
+        self.paid(&number, now)
+    }
+
+    /// The buyer pays although the order is closed or late: the cashier was open before.
+    ///
+    /// Source: 微信支付 APIv3 · 关闭订单 (a payment that wins the race).
+    pub(super) fn pay_after_close(
+        &mut self,
+        prepay_id: &str,
+        now: Timestamp,
+    ) -> Result<Trade, NotPayable> {
+        let trade = self.prepaid(prepay_id)?;
+        if trade.payment.is_some() {
+            return Err(NotPayable::Paid);
+        }
+        let number = trade.order.out_trade_no.clone();
+        self.paid(&number, now)
+    }
+
+    fn paid(&mut self, number: &str, now: Timestamp) -> Result<Trade, NotPayable> {
+        let trade = self.by_number.get_mut(number).ok_or(NotPayable::Unknown)?;
+        let transaction_id = new_transaction_id(now);
+        self.number_by_transaction
+            .put(transaction_id.to_string(), number.to_owned());
         trade.payment = Some(Payment {
-            transaction_id: new_transaction_id(now),
+            transaction_id,
             success_at: now,
-            notify_id: format!("EV-{}", HEXLOWER.encode(&random::<16>())),
-            deliveries: 0,
-            last_status: None,
-            accepted_at: None,
-            delayed: false,
+            notice: Notice::new(),
         });
         Ok(trade.clone())
+    }
+
+    /// The merchant closes an order.
+    ///
+    /// Source: 微信支付 APIv2 · 关闭订单; 微信支付 APIv3 · 关闭订单.
+    pub(super) fn close(
+        &mut self,
+        (out_trade_no, protocol): (&str, Protocol),
+        now: Timestamp,
+    ) -> Result<(), NotClosed> {
+        let trade = self
+            .by_number
+            .get_mut(out_trade_no)
+            .ok_or(NotClosed::Unknown)?;
+        match trade.state_at(now) {
+            TradeState::Success | TradeState::Refund => return Err(NotClosed::Paid),
+            TradeState::Closed if trade.closed_at.is_some() => return Err(NotClosed::Already),
+            TradeState::Closed => return Err(NotClosed::Lapsed),
+            TradeState::NotPay => {}
+        }
+        let v2 = matches!(protocol, Protocol::V2(_));
+        if v2 && now.since(trade.created_at) < V2_CLOSES_AFTER {
+            return Err(NotClosed::TooYoung);
+        }
+        trade.closed_at = Some(now);
+        Ok(())
+    }
+
+    /// The paid trade with this number of WeChat's.
+    pub(super) fn by_transaction(&self, transaction_id: &str) -> Option<&Trade> {
+        self.get(self.number_by_transaction.get(transaction_id)?)
     }
 
     pub(super) fn get(&self, out_trade_no: &str) -> Option<&Trade> {
@@ -249,8 +340,9 @@ fn require_same(trade: &Trade, order: &Wanted, now: Timestamp) -> Result<(), Not
         return Err(NotOpened::Used);
     }
     match trade.state_at(now) {
-        TradeState::Success => Err(NotOpened::Paid),
+        TradeState::Success | TradeState::Refund => Err(NotOpened::Paid),
         TradeState::Closed => Err(NotOpened::Closed),
+        TradeState::NotPay if trade.is_past_its_time(now) => Err(NotOpened::Closed),
         TradeState::NotPay if trade.order.fingerprint != order.fingerprint => {
             Err(NotOpened::Differs)
         }

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::credentials::{Credentials, Keys};
 use super::fixtures::credentials;
-use super::order_v3::{self, Call};
 use super::pay_params::PayParams;
 use super::sign_v2::{self, SignType};
 use super::sign_v3::{answer_string, lines, pay_string};
 use super::suspects;
+use super::talk_v3::{self, Call};
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::xml::Fields;
 use crate::base::{Secret, Timestamp};
@@ -114,7 +114,7 @@ fn what_the_v2_vectors_refuse_is_refused() {
         );
     }
     for vector in v2("xml_reject") {
-        let refused = super::order_v2::read("POST", text(&vector, "/xml").as_bytes());
+        let refused = super::talk_v2::read("POST", text(&vector, "/xml").as_bytes());
         assert_eq!(
             refused.unwrap_err().code,
             "XML_FORMAT_ERROR",
@@ -152,7 +152,7 @@ fn every_v3_request_of_the_vectors_is_proved_and_no_altered_one() {
         };
         let now = Timestamp::from_unix(seconds);
         let prove = |call: &Call<'_>| {
-            let proved = order_v3::prove((&account, &keys), call, now);
+            let proved = talk_v3::prove((&account, &keys), call, now);
             proved.map_err(|refused| refused.code)
         };
         assert_eq!(prove(&call), Ok(()), "{id}");

@@ -1,23 +1,21 @@
-//! Background work: expired orders, forgotten idempotency keys, the sweep of tokens.
+//! Background work: what is due, forgotten idempotency keys, the sweep of tokens.
 //!
 //! Work to be done is a key ordered by its due time, so a restart needs no code: the next tick
 //! finds what is due.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::effects::Desk;
+use super::runner::{Ended, Runner};
 use super::{Shop, ShopError};
-use crate::base::OrderNo;
 use crate::base::Timestamp;
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
-use crate::model::order::Closer;
-use crate::model::{OrderEvent, OrderStatus};
-use crate::store::due::{self, Work, WorkKind};
+use crate::store::due::{self, Due, Work, WorkKind};
 use crate::store::tokens::SWEEP_MAX;
-use crate::store::{StoreError, Tx, idempotency, orders};
+use crate::store::{StoreError, Tx, idempotency};
 
 /// How often due work is looked for.
 const TICK: Duration = Duration::from_millis(500);
@@ -25,6 +23,10 @@ const TICK: Duration = Duration::from_millis(500);
 const CHUNK_PAUSE: Duration = Duration::from_millis(100);
 /// How much due work one tick takes.
 const BATCH: usize = 64;
+/// How long what runs may take after the shutdown began.
+const LAST_WORK: Duration = Duration::from_secs(8);
+/// The kinds of work that are looked for.
+const KINDS: [WorkKind; 3] = [WorkKind::Expire, WorkKind::Close, WorkKind::Query];
 
 /// Whether more is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,21 +41,34 @@ pub enum More {
 pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let sweep = tokio::spawn(sweep(Arc::clone(&shop)));
+    let mut runner = Runner::default();
     loop {
-        let pause = match shop.tick(shop.clock.now()).await {
-            Ok(More::Now) => Duration::ZERO,
-            Ok(More::Later) => TICK,
-            Err(error) => {
-                tracing::error!(%error, "后台任务出错，稍后重试");
-                TICK * 10
+        let mut pause = TICK;
+        if runner.room() > 0 {
+            match shop.start_due(&mut runner).await {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::error!(%error, "读取到期任务出错，稍后重试");
+                    pause = TICK * 10;
+                }
             }
-        };
+        }
         tokio::select! {
             () = &mut shutdown => break,
+            ended = runner.ended() => {
+                // What failed is still due: without a pause it would fail again at once.
+                if ended == Ended::Badly {
+                    tokio::select! {
+                        () = &mut shutdown => break,
+                        () = tokio::time::sleep(TICK * 10) => {}
+                    }
+                }
+            }
             () = tokio::time::sleep(pause) => {}
         }
     }
     sweep.abort();
+    runner.finish(LAST_WORK).await;
 }
 
 /// Sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
@@ -61,6 +76,7 @@ async fn sweep(shop: Arc<Shop>) {
     loop {
         tokio::time::sleep(shop.settings.sweep_interval).await;
         shop.limits.forget_quiet();
+        shop.turns.forget_quiet(shop.clock.now_ms());
         if let Err(error) = shop.sweep_all().await {
             tracing::error!(%error, "清理过期登录凭证出错，稍后重试");
         }
@@ -68,54 +84,61 @@ async fn sweep(shop: Arc<Shop>) {
 }
 
 impl Shop {
-    /// Does what is due at `now`, oldest first.
+    /// Does what is due at `now` and waits until all of it has ended.
     ///
     /// # Errors
-    /// Store errors; what was not done stays due.
-    pub async fn tick(&self, now: Timestamp) -> Result<More, ShopError> {
-        let found = self.store.read(move |view| {
-            due::due_now(view, &[WorkKind::Expire], now, BATCH).map_err(ShopError::from)
-        });
-        let found = found.await?;
-        let more = if found.len() == BATCH {
+    /// Store errors of looking for it; what was not done stays due.
+    pub async fn tick(self: &Arc<Self>, now: Timestamp) -> Result<More, ShopError> {
+        let mut due = self.due(now).await?;
+        let more = if due.len() >= BATCH {
             More::Now
         } else {
             More::Later
         };
-        for (_, work) in found {
-            self.carry_out(work, now).await?;
+        let mut runner = Runner::default();
+        runner.start(self, &mut due, now);
+        while !runner.is_idle() {
+            runner.ended().await;
+            runner.start(self, &mut due, now);
         }
         Ok(more)
     }
 
-    async fn carry_out(&self, work: Work, now: Timestamp) -> Result<(), ShopError> {
-        match work {
-            Work::Expire(order_no) => self.expire(order_no, now).await,
-            // Closing at WeChat and asking it are work of a later version; it stays due until then.
-            Work::Close(_) | Work::Query(_) => Ok(()),
-        }
+    /// Starts what is due and there is room for.
+    async fn start_due(self: &Arc<Self>, runner: &mut Runner) -> Result<(), ShopError> {
+        let now = self.clock.now();
+        let mut due = self.due(now).await?;
+        runner.start(self, &mut due, now);
+        Ok(())
     }
 
-    /// Closes an order whose time is up; one with a payment attempt is only marked as closing.
-    async fn expire(&self, order_no: OrderNo, now: Timestamp) -> Result<(), ShopError> {
+    /// What is due at `now`, the oldest first whatever its kind.
+    async fn due(&self, now: Timestamp) -> Result<VecDeque<Due>, ShopError> {
+        let read = self
+            .store
+            .read(move |view| due::due_now(view, &KINDS, now, BATCH).map_err(ShopError::from));
+        let mut found = read.await?;
+        found.sort_by_key(|due| due.at);
+        Ok(found.into())
+    }
+
+    /// One piece of work: a row a kind. Each takes its own entry out, or plans it anew.
+    pub(super) async fn carry_out(&self, due: Due, now: Timestamp) -> Result<(), ShopError> {
         #[cfg(test)]
-        if trial::is(Planted::ExpiryForgotten) {
+        if trial::is(Planted::DueForgotten) {
             return Ok(());
         }
-        let key = self.field_key();
-        let write = self.store.write(move |tx: &mut Tx<'_>| {
-            let Some(order) = orders::order(tx, &key, &order_no)? else {
-                return Ok(());
-            };
-            if order.status != OrderStatus::Pending || now < order.expires_at {
-                return Ok(());
-            }
-            let event = OrderEvent::CloseWanted(Closer::Expiry);
-            Desk { tx, key: &key, now }
-                .decide(&order, event)
-                .map(|_| ())
-        });
-        write.await
+        match &due.work {
+            Work::Expire(order_no) => self.expire(order_no.clone(), now).await,
+            Work::Close(_) => self.due_close(due).await,
+            Work::Query(_) => self.due_query(due).await,
+            // Not among KINDS: nothing of these is looked for yet.
+            Work::Refund(_)
+            | Work::Report(_)
+            | Work::Message(..)
+            | Work::Complete(_)
+            | Work::Bill(_) => Ok(()),
+        }
     }
 
     /// Removes all tokens that are expired and all idempotency keys that are honoured no more.

@@ -3,7 +3,10 @@
 //! A use case orders the steps across store and WeChat. It asks `model` what follows, keeps it in
 //! one transaction, and only then answers.
 
+mod amending;
+pub mod asking;
 pub mod checkout;
+pub mod closing;
 pub mod effects;
 pub mod error;
 pub mod goods;
@@ -13,7 +16,11 @@ pub mod login;
 pub mod notify;
 pub mod orders;
 pub mod pay;
+mod runner;
 pub mod staff;
+pub mod trace;
+mod truth;
+mod turns;
 pub mod users;
 
 use std::sync::Arc;
@@ -63,6 +70,7 @@ pub struct Shop {
     clock: Clock,
     settings: Settings,
     limits: limits::Limits,
+    turns: turns::Turns,
     last_tick: AtomicI64,
 }
 
@@ -86,6 +94,7 @@ impl Shop {
             clock,
             settings,
             limits,
+            turns: turns::Turns::default(),
             last_tick: AtomicI64::new(0),
         })
     }
@@ -119,4 +128,16 @@ impl Shop {
 }
 
 #[cfg(test)]
+mod closing_tests;
+#[cfg(test)]
+mod fake_wechat;
+#[cfg(test)]
+mod pay_tests;
+#[cfg(test)]
+mod race_tests;
+#[cfg(test)]
+mod stand;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth_tests;

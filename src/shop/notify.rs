@@ -7,11 +7,10 @@ use crate::base::trial::{self, Planted};
 use crate::base::{OutTradeNo, Timestamp};
 use crate::model::attempt::{Counted, Mismatch};
 use crate::model::order::Paid;
-use crate::model::{Attempt, AttemptState, OrderEvent, Payment};
+use crate::model::{Attempt, AttemptState, Entry, Order, OrderEvent, Payment};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
 use crate::store::{StoreError, Tx, attempts, goods};
-
 use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders};
 
 /// What became of a notification. Only the first two are acknowledged.
@@ -34,10 +33,25 @@ pub enum Heard {
 }
 
 /// What the transaction found.
-enum Applied {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// The money was new to us.
     Now,
+    /// It was counted before.
+    Before,
+    /// No attempt has this number.
     Unknown,
+    /// It is not what its attempt waits for.
     Mismatched(Mismatch),
+}
+
+/// Who told of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Teller {
+    /// WeChat, by itself.
+    Notify,
+    /// WeChat, when asked; the exchange is in the timeline already.
+    Query,
 }
 
 impl Shop {
@@ -78,7 +92,7 @@ impl Shop {
                 let protocol = attempt.as_ref().map(|attempt| attempt.protocol);
                 match self.wechat.verify_notify(notice, protocol) {
                     Ok(paid) => self.count(attempt, paid.payment(now), now).await,
-                    Err(refusal) => Ok(Heard::Refused(refusal)),
+                    Err(refusal) => self.refuse(attempt, refusal).await,
                 }
             }
             Ok(Opened::Other { event_type }) => Ok(other_event(&event_type)),
@@ -110,18 +124,48 @@ impl Shop {
             return Ok(Heard::Applied);
         }
         let known = known.filter(|attempt| attempt.state == AttemptState::Paid);
-        if known.is_some_and(|attempt| attempt.check(&payment).is_ok()) {
+        if let Some(attempt) = known.filter(|attempt| attempt.check(&payment).is_ok()) {
+            let text = format!("{}；此前已入账", told(&payment));
+            self.note_verdict(&attempt, "notify.repeated", text).await?;
             return Ok(Heard::Applied);
         }
         let key = self.field_key();
-        let write = self
-            .store
-            .write(move |tx: &mut Tx<'_>| apply(Desk { tx, key: &key, now }, &payment));
+        let write = self.store.write(move |tx: &mut Tx<'_>| {
+            apply(&mut Desk { tx, key: &key, now }, &payment, Teller::Notify)
+        });
         Ok(match write.await? {
-            Applied::Now => Heard::Applied,
+            Applied::Now | Applied::Before => Heard::Applied,
             Applied::Unknown => Heard::Unknown,
             Applied::Mismatched(why) => Heard::Mismatched(why),
         })
+    }
+
+    /// A notify that is not genuine changes nothing; that it came is told once a minute and order.
+    async fn refuse(
+        &self,
+        attempt: Option<Attempt>,
+        refusal: NotifyRefusal,
+    ) -> Result<Heard, ShopError> {
+        if let Some(attempt) = attempt {
+            let text = format!("拒绝一条自称是这笔支付的通知，什么都没有改变：{refusal}");
+            self.note_verdict(&attempt, "notify.refused", text).await?;
+        }
+        Ok(Heard::Refused(refusal))
+    }
+
+    /// Writes what strangers could cause again and again into the timeline, at most once a minute.
+    async fn note_verdict(
+        &self,
+        attempt: &Attempt,
+        kind: &'static str,
+        text: String,
+    ) -> Result<(), ShopError> {
+        let order_no = attempt.out_trade_no.order_no();
+        if !self.turns.may_note(order_no, kind, self.clock.now_ms()) {
+            return Ok(());
+        }
+        let entry = Entry::new(self.clock.now(), kind, text);
+        self.keep_entries(order_no.clone(), vec![entry]).await
     }
 }
 
@@ -134,27 +178,54 @@ fn other_event(event_type: &str) -> Heard {
     }
 }
 
-fn apply(mut desk: Desk<'_, '_>, payment: &Payment) -> Result<Applied, ShopError> {
+/// Applies a payment whose signature holds to its attempt and order, once, whoever told of it.
+///
+/// # Errors
+/// Store errors.
+pub(super) fn apply(
+    desk: &mut Desk<'_, '_>,
+    payment: &Payment,
+    teller: Teller,
+) -> Result<Applied, ShopError> {
     let number = payment.out_trade_no.parse::<OutTradeNo>().ok();
     let attempt = number
         .map(|number| attempts::attempt(desk.tx, &number))
         .transpose()?
         .flatten();
     let Some(attempt) = attempt else {
-        keep_unmatched(&mut desk, payment, "没有这个商户订单号的支付单")?;
+        keep_unmatched(desk, payment, "没有这个商户订单号的支付单")?;
         return Ok(Applied::Unknown);
     };
     let order_no = attempt.out_trade_no.order_no();
     let order = orders::require_order(desk.tx, desk.key, order_no, Owner::Any)?;
     if let Err(why) = attempt.check(payment) {
-        keep_unmatched(&mut desk, payment, &why.to_string())?;
-        let text = format!("收到真实的支付通知但不予承认：{why}");
-        desk.note(&order, "notify.mismatched", text)?;
+        keep_unmatched(desk, payment, &why.to_string())?;
+        let (kind, text) = match teller {
+            Teller::Notify => ("notify.mismatched", "收到真实的支付通知但不予承认"),
+            Teller::Query => ("payment.mismatched", "微信说已支付但不予承认"),
+        };
+        desk.note(&order, kind, format!("{text}：{why}；已列入待对账"))?;
         return Ok(Applied::Mismatched(why));
     }
     if attempt.state == AttemptState::Paid {
-        return Ok(Applied::Now);
+        return Ok(Applied::Before);
     }
+    if teller == Teller::Notify {
+        let text = format!("{}；与支付单相符，入账", told(payment));
+        desk.note(&order, "notify.paid", text)?;
+    }
+    count_in(desk, order, &attempt, payment)?;
+    Ok(Applied::Now)
+}
+
+/// Counts money that is checked: for its order, or as too much.
+fn count_in(
+    desk: &mut Desk<'_, '_>,
+    order: Order,
+    attempt: &Attempt,
+    payment: &Payment,
+) -> Result<(), ShopError> {
+    let order = desk.priced_at(order, attempt.amount)?;
     let number = attempt.out_trade_no.attempt();
     let paid = Paid {
         attempt: number,
@@ -162,15 +233,24 @@ fn apply(mut desk: Desk<'_, '_>, payment: &Payment) -> Result<Applied, ShopError
         paid_at: payment.paid_at,
         stock: goods::stock_left(desk.tx, &order.lines)?,
     };
-    let after = desk.decide(&order, OrderEvent::Paid(paid))?;
-    let pays = after.paid_by == Some(number);
+    // The attempt first: what is owed back is written from it.
+    let pays = order.paid_by.is_none_or(|by| by == number);
     let counted = if pays {
         Counted::PaysTheOrder
     } else {
         Counted::Surplus
     };
-    attempts::put(desk.tx, &attempt.paid(payment, counted))?;
-    Ok(Applied::Now)
+    attempts::put(desk.tx, &attempt.clone().paid(payment, counted))?;
+    desk.decide(&order, OrderEvent::Paid(paid))?;
+    Ok(())
+}
+
+/// One line about a genuine notify.
+fn told(payment: &Payment) -> String {
+    format!(
+        "收到支付通知：{} 由微信交易 {} 支付 {} 元",
+        payment.out_trade_no, payment.transaction_id, payment.amount
+    )
 }
 
 fn keep_unmatched(

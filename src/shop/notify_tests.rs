@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use super::*;
-use crate::base::xml::Fields;
-use crate::base::{Fen, OrderNo, Secret, TransactionId, Uid};
+use crate::base::{Fen, OrderNo, TransactionId, Uid};
 use crate::model::order::NewOrder;
 use crate::model::{Line, Order, OrderStatus, Protocol};
 use crate::store::PageWanted;
-use crate::wechat::SignType;
 use std::sync::Arc;
 
-const KEY: &str = "0123456789abcdefghijklmnopqrstuv";
-const APPID: &str = "wx8888888888888888";
-const MCHID: &str = "1900000109";
+use crate::shop::fake_wechat::{APPID, MCHID, notify};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(1_767_196_830 + seconds)
@@ -83,22 +79,6 @@ async fn keep(shop: &Shop, order: Order, attempts_made: u16, stock: u64) {
         Ok::<_, ShopError>(())
     });
     write.await.unwrap();
-}
-
-/// WeChat's own notify of a payment, signed with the merchant's key.
-fn notify(out_trade_no: &str, transaction_id: &str, fen: &str) -> String {
-    let fields = Fields::new()
-        .with("return_code", "SUCCESS")
-        .with("result_code", "SUCCESS")
-        .with("appid", APPID)
-        .with("mch_id", MCHID)
-        .with("out_trade_no", out_trade_no)
-        .with("transaction_id", transaction_id)
-        .with("total_fee", fen)
-        .with("fee_type", "CNY")
-        .with("time_end", "20260101000100");
-    let signature = crate::wechat::v2::sign::sign(&fields, &Secret::from(KEY), SignType::Md5);
-    fields.with("sign", signature).to_xml()
 }
 
 async fn told(shop: &Shop, body: &str) -> Heard {

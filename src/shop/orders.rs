@@ -1,10 +1,9 @@
-//! Looking at orders, cancelling, receiving, expiring.
+//! Looking at orders, changing them, receiving.
 
 use super::effects::Desk;
 use super::{Shop, ShopError};
 use crate::base::{OrderNo, Timestamp, Uid};
-use crate::model::order::Closer;
-use crate::model::{Attempt, Entry, Order, OrderEvent, OrderStatus};
+use crate::model::{Attempt, Entry, Order, OrderChange, OrderEvent, OrderStatus};
 use crate::store::orders::{self, OrderQuery, Owner};
 use crate::store::{Page, PageWanted, Tx, View, attempts};
 
@@ -63,20 +62,6 @@ impl Shop {
             .await
     }
 
-    /// The buyer's wish to cancel. With a payment attempt the order stays pending, closing.
-    ///
-    /// # Errors
-    /// `OrderNotFound` or `OrderPaid` of [`Refusal`](crate::model::Refusal); store errors.
-    pub async fn cancel(
-        &self,
-        uid: Uid,
-        order_no: OrderNo,
-        now: Timestamp,
-    ) -> Result<Order, ShopError> {
-        self.buyer_decides(uid, order_no, OrderEvent::CloseWanted(Closer::Buyer), now)
-            .await
-    }
-
     /// The buyer confirms receipt.
     ///
     /// # Errors
@@ -104,6 +89,27 @@ impl Shop {
             Desk { tx, key: &key, now }.decide(&order, event.clone())
         });
         write.await
+    }
+
+    /// The merchant changes amounts, address or note. A new price needs a new attempt: the one that
+    /// is open is asked about and closed by due work, and `pay` waits for that.
+    ///
+    /// # Errors
+    /// [`crate::model::Refusal`] by name, then nothing changed; store errors.
+    pub async fn amend(
+        &self,
+        order_no: OrderNo,
+        change: OrderChange,
+        now: Timestamp,
+    ) -> Result<ToldOrder, ShopError> {
+        let (key, number) = (self.field_key(), order_no.clone());
+        let write = self.store.write(move |tx: &mut Tx<'_>| {
+            let order = orders::require_order(tx, &key, &number, Owner::Any)?;
+            let after = order.clone().amended(change.clone())?;
+            Desk { tx, key: &key, now }.amend(&order, &after)
+        });
+        write.await?;
+        self.told_order(order_no).await
     }
 
     /// Any order with its attempts and its timeline, for the merchant.

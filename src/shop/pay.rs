@@ -1,16 +1,32 @@
 //! Paying: an attempt on disk, then WeChat's prepay_id on disk, then the second signature.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use super::asking::plan_first;
+use super::closing::young_until;
 use super::effects::Desk;
+use super::trace::exchange_entries;
+use super::truth::Closing;
 use super::{Shop, ShopError};
 use crate::base::cipher::FieldKey;
 use crate::base::{OrderNo, OutTradeNo, PrepayId, Timestamp, Uid};
-use crate::model::attempt::{PayStep, pay_step};
+use crate::model::attempt::{PayStep, Standing, pay_step};
 use crate::model::{Attempt, AttemptState, Entry, Order, Refusal};
 use crate::store::orders::{self, Owner};
-use crate::store::{Read, StoreError, Tx, attempts};
-use crate::wechat::{PayParams, PrepayRequest, Wanted, WechatError};
+use crate::store::{Read, StoreError, Tx, attempts, queries};
+use crate::wechat::{Cause, PayParams, PrepayRequest, Trace, Wanted, WechatError};
+
+/// How long a buyer who pays waits for the order's turn.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
+/// When to come back to an order whose turn did not come.
+const TURN_RETRY_S: u64 = 3;
+/// When to come back to an attempt that WeChat does not close for now.
+const CLOSE_RETRY_S: u64 = 30;
+/// How many numbers one `pay` goes through: a restored older copy may have forgotten some.
+const NUMBERS_MAX: usize = 6;
+/// A due query later than this is brought forward when the buyer comes to pay again.
+const ASKED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What is known when `pay` begins.
 enum Next {
@@ -20,13 +36,16 @@ enum Next {
     Send(Attempt),
     /// A new attempt to write down.
     Open(Box<Order>, u16),
+    /// An attempt to have closed before another may be opened.
+    Replace(Attempt),
 }
 
 impl Shop {
     /// Opens a payment, or takes up the one that is open, and signs it for `wx.requestPayment`.
     ///
     /// The attempt is on disk before WeChat hears of it: a lost answer is asked for again under
-    /// the same number and with the same parameters.
+    /// the same number and with the same parameters. A new number is taken only after the old one
+    /// is known to be closed.
     ///
     /// # Errors
     /// [`Refusal`] when the order cannot be paid; [`ShopError::Wechat`]; store errors.
@@ -36,27 +55,103 @@ impl Shop {
         order_no: OrderNo,
         from: IpAddr,
     ) -> Result<PayParams, ShopError> {
-        let asked = Asked {
-            uid,
-            order_no,
-            now: self.clock.now(),
-            key: self.field_key(),
+        if let Next::Sign(attempt, prepay_id) = self.next(uid, &order_no).await? {
+            return self.hand_out(&attempt, &prepay_id).await;
+        }
+        let Some(_turn) = self.turns.wait(&order_no, TURN_WITHIN).await else {
+            return Err(busy(TURN_RETRY_S));
         };
-        let next = self.store.read(move |view| next_step(view, &asked)).await?;
-        let attempt = match next {
-            Next::Sign(attempt, prepay_id) => return self.sign(&attempt, &prepay_id),
-            Next::Send(attempt) => attempt,
+        for _ in 0..NUMBERS_MAX {
+            let attempt = match self.next_written(uid, &order_no, from).await? {
+                Next::Sign(attempt, prepay_id) => {
+                    return self.hand_out(&attempt, &prepay_id).await;
+                }
+                Next::Replace(attempt) => {
+                    self.replace(&attempt).await?;
+                    continue;
+                }
+                Next::Open(..) => return Err(busy(TURN_RETRY_S)),
+                Next::Send(attempt) => attempt,
+            };
+            match self.prepay(&attempt).await {
+                Ok(prepay_id) => return self.hand_out(&attempt, &prepay_id).await,
+                Err(ShopError::Wechat(error)) => self.after_refusal(&attempt, error).await?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(busy(CLOSE_RETRY_S))
+    }
+
+    async fn next(&self, uid: Uid, order_no: &OrderNo) -> Result<Next, ShopError> {
+        let asked = self.asked(uid, order_no);
+        let read = self
+            .store
+            .read(move |view| find_attempt(view, &asked))
+            .await;
+        Ok(self.judged(read?, self.clock.now())?)
+    }
+
+    /// What is to be done next; a new attempt is on disk when this answers.
+    async fn next_written(
+        &self,
+        uid: Uid,
+        order_no: &OrderNo,
+        from: IpAddr,
+    ) -> Result<Next, ShopError> {
+        match self.next(uid, order_no).await? {
             Next::Open(order, number) => {
                 let fresh = self.new_attempt(&order, number, from)?;
-                match self.write_down(uid, fresh).await? {
-                    Next::Sign(attempt, prepay_id) => return self.sign(&attempt, &prepay_id),
-                    Next::Send(attempt) => attempt,
-                    Next::Open(..) => return Err(Refusal::PaymentBusy.into()),
-                }
+                self.write_down(uid, fresh).await
             }
-        };
-        let prepay_id = self.prepay(&attempt).await?;
-        self.sign(&attempt, &prepay_id)
+            next @ (Next::Sign(..) | Next::Send(_) | Next::Replace(_)) => Ok(next),
+        }
+    }
+
+    fn judged(&self, found: (Order, Option<Attempt>), now: Timestamp) -> Result<Next, Refusal> {
+        let (order, newest) = found;
+        let standing = newest
+            .as_ref()
+            .map(|newest| (newest, self.standing(newest)));
+        let step = pay_step(&order, standing, now)?;
+        Ok(match (step, newest) {
+            (PayStep::Reuse(prepay_id), Some(attempt)) => Next::Sign(attempt, prepay_id),
+            (PayStep::Repeat, Some(attempt)) => Next::Send(attempt),
+            (PayStep::Replace, Some(attempt)) => Next::Replace(attempt),
+            (PayStep::Open(number), _) => Next::Open(Box::new(order), number),
+            (PayStep::Reuse(_) | PayStep::Repeat | PayStep::Replace, None) => {
+                Next::Open(Box::new(order), 1)
+            }
+        })
+    }
+
+    /// Has an attempt closed, so that the next number may be opened.
+    async fn replace(&self, attempt: &Attempt) -> Result<(), ShopError> {
+        self.replaced(attempt, self.close_attempt(attempt).await?)
+    }
+
+    fn replaced(&self, attempt: &Attempt, closing: Closing) -> Result<(), ShopError> {
+        let now = self.clock.now();
+        match closing {
+            Closing::Closed => Ok(()),
+            Closing::Paid => Err(Refusal::OrderPaid.into()),
+            Closing::Failed(error) => Err(error.into()),
+            Closing::NotYet(_) | Closing::Strange(_) => {
+                let left = young_until(attempt, now).map(|old| old.since(now).as_secs());
+                Err(busy(left.unwrap_or(CLOSE_RETRY_S).max(1)))
+            }
+        }
+    }
+
+    /// What WeChat's refusal of a number means: paid, or to be closed for the next number.
+    ///
+    /// Source: 微信支付 APIv2 · 统一下单 · 错误码 (ORDERPAID, ORDERCLOSED, 201 商户订单号重复,
+    /// OUT_TRADE_NO_USED); APIv3 · JSAPI/小程序下单 · 错误码.
+    async fn after_refusal(&self, attempt: &Attempt, error: WechatError) -> Result<(), ShopError> {
+        match error.cause() {
+            Some(Cause::OrderPaid) => self.replaced(attempt, self.paid_there(attempt).await?),
+            Some(Cause::OrderClosed | Cause::ParamsChanged) => self.replace(attempt).await,
+            Some(_) | None => Err(error.into()),
+        }
     }
 
     fn new_attempt(&self, order: &Order, number: u16, from: IpAddr) -> Result<Attempt, ShopError> {
@@ -95,26 +190,25 @@ impl Shop {
         })
     }
 
-    /// Keeps `fresh`, unless another request was faster: then that one's attempt goes on.
+    /// Keeps `fresh`, unless the order has changed since: then what it wants now goes on.
     async fn write_down(&self, uid: Uid, fresh: Attempt) -> Result<Next, ShopError> {
-        let order_no = fresh.out_trade_no.order_no().clone();
-        let asked = Asked {
-            uid,
-            order_no,
-            now: self.clock.now(),
-            key: self.field_key(),
-        };
+        let asked = self.asked(uid, fresh.out_trade_no.order_no());
+        let written = fresh.clone();
         let write = self.store.write(move |tx: &mut Tx<'_>| {
+            let found = find_attempt(tx, &asked)?;
+            let newest = found.1.as_ref().map(|newest| (newest, Standing::Usable));
+            let step = pay_step(&found.0, newest, asked.now)?;
             let number = fresh.out_trade_no.attempt();
-            match next_step(tx, &asked)? {
-                Next::Open(order, wanted) if wanted == number && order.total == fresh.amount => {
-                    open(tx, &asked, &order, &fresh)?;
-                    Ok(Next::Send(fresh.clone()))
-                }
-                next @ (Next::Open(..) | Next::Send(_) | Next::Sign(..)) => Ok(next),
+            if step == PayStep::Open(number) && found.0.total == fresh.amount {
+                open(tx, &asked, &found.0, &fresh)?;
+                return Ok::<_, ShopError>(None);
             }
+            Ok(Some(found))
         });
-        write.await
+        match write.await? {
+            None => Ok(Next::Send(written)),
+            Some(found) => Ok(self.judged(found, self.clock.now())?),
+        }
     }
 
     /// Asks WeChat for a prepay_id and keeps it before it is used.
@@ -124,52 +218,76 @@ impl Shop {
             text: attempt.request.clone(),
             time_expire: attempt.time_expire,
         };
-        match self.wechat.prepay(&request, &self.clock).await {
+        let trace = Trace::new(&self.clock);
+        let outcome = self.wechat.prepay(&request, &trace).await;
+        let entries = exchange_entries("wechat.prepay", &trace);
+        let number = attempt.out_trade_no.clone();
+        match outcome {
             Ok(prepay_id) => {
-                self.keep_prepay(attempt.out_trade_no.clone(), prepay_id.clone())
-                    .await?;
+                self.keep_prepay(number, prepay_id.clone(), entries).await?;
                 Ok(prepay_id)
             }
             Err(error) => {
-                self.note_prepay_failed(&attempt.out_trade_no, &error)
+                let mut entries = entries;
+                let text = format!("下单失败：{error}");
+                entries.push(Entry::new(self.clock.now(), "payment.prepay_failed", text));
+                self.keep_entries(number.order_no().clone(), entries)
                     .await?;
                 Err(error.into())
             }
         }
     }
 
+    /// Keeps the prepay_id, and refuses to hand it out when the order ended or is to end meanwhile.
     async fn keep_prepay(
         &self,
-        out_trade_no: OutTradeNo,
+        number: OutTradeNo,
         prepay_id: PrepayId,
+        entries: Vec<Entry>,
     ) -> Result<(), ShopError> {
-        let now = self.clock.now();
+        let (key, now) = (self.field_key(), self.clock.now());
         let write = self.store.write(move |tx: &mut Tx<'_>| {
-            if let Some(attempt) = attempts::attempt(tx, &out_trade_no)? {
-                attempts::put(tx, &attempt.prepaid(prepay_id.clone(), now))?;
+            let mut desk = Desk { tx, key: &key, now };
+            desk.note_all(number.order_no(), &entries)?;
+            let order = orders::require_order(desk.tx, &key, number.order_no(), Owner::Any)?;
+            if let Some(attempt) = attempts::attempt(desk.tx, &number)? {
+                attempts::put(desk.tx, &attempt.prepaid(prepay_id.clone(), now))?;
             }
-            let text = format!("微信已受理 {out_trade_no}，等待买家付款");
-            let entry = Entry::new(now, "payment.prepay", text);
-            Ok::<_, ShopError>(orders::note(tx, out_trade_no.order_no(), entry)?)
+            let text = format!("微信已受理 {number}，等待买家付款");
+            desk.note(&order, "payment.prepay", text)?;
+            Ok::<_, ShopError>(pay_step(&order, None, now).map(|_| ()))
         });
-        write.await
+        Ok(write.await??)
     }
 
-    async fn note_prepay_failed(
+    /// Signs a prepay_id for the buyer, who may pay from now on: WeChat is asked about it soon.
+    async fn hand_out(
         &self,
-        out_trade_no: &OutTradeNo,
-        error: &WechatError,
-    ) -> Result<(), ShopError> {
-        let now = self.clock.now();
-        let (order_no, text) = (
-            out_trade_no.order_no().clone(),
-            format!("下单失败：{error}"),
-        );
-        let write = self.store.write(move |tx: &mut Tx<'_>| {
-            let entry = Entry::new(now, "payment.prepay_failed", text.as_str());
-            Ok::<_, ShopError>(orders::note(tx, &order_no, entry)?)
-        });
-        write.await
+        attempt: &Attempt,
+        prepay_id: &PrepayId,
+    ) -> Result<PayParams, ShopError> {
+        let (number, now) = (attempt.out_trade_no.clone(), self.clock.now());
+        let soon = now.plus(ASKED_WITHIN);
+        let planned = number.clone();
+        let read = self
+            .store
+            .read(move |view| queries::next(view, &planned).map_err(ShopError::from));
+        if read.await?.is_none_or(|at| at > soon) {
+            let write = self
+                .store
+                .write(move |tx: &mut Tx<'_>| plan_first(tx, &number, now));
+            write.await?;
+        }
+        self.sign(attempt, prepay_id)
+    }
+
+    fn asked(&self, uid: Uid, order_no: &OrderNo) -> Asked {
+        Asked {
+            uid,
+            order_no: order_no.clone(),
+            now: self.clock.now(),
+            key: self.field_key(),
+        }
     }
 
     fn sign(&self, attempt: &Attempt, prepay_id: &PrepayId) -> Result<PayParams, ShopError> {
@@ -187,17 +305,16 @@ struct Asked {
     key: FieldKey,
 }
 
-fn next_step(read: &impl Read, asked: &Asked) -> Result<Next, ShopError> {
+/// The order and its newest attempt.
+fn find_attempt(read: &impl Read, asked: &Asked) -> Result<(Order, Option<Attempt>), ShopError> {
     let owner = Owner::Of(asked.uid);
     let order = orders::require_order(read, &asked.key, &asked.order_no, owner)?;
     let newest = attempts::newest(read, &order)?;
-    let step = pay_step(&order, newest.as_ref(), asked.now)?;
-    Ok(match (step, newest) {
-        (PayStep::Reuse(prepay_id), Some(attempt)) => Next::Sign(attempt, prepay_id),
-        (PayStep::Repeat, Some(attempt)) => Next::Send(attempt),
-        (PayStep::Open(number), _) => Next::Open(Box::new(order), number),
-        (PayStep::Reuse(_) | PayStep::Repeat, None) => Next::Open(Box::new(order), 1),
-    })
+    Ok((order, newest))
+}
+
+fn busy(retry_after_s: u64) -> ShopError {
+    Refusal::PaymentBusy { retry_after_s }.into()
 }
 
 /// Writes down an attempt and that its order has it.
@@ -208,6 +325,7 @@ fn open(tx: &mut Tx<'_>, asked: &Asked, order: &Order, fresh: &Attempt) -> Resul
     };
     orders::update(tx, &asked.key, order, &after)?;
     attempts::put(tx, fresh)?;
+    plan_first(tx, &fresh.out_trade_no, asked.now)?;
     let text = format!("发起支付 {}，{} 元", fresh.out_trade_no, fresh.amount);
     Desk {
         tx,

@@ -6,9 +6,19 @@ use crate::wechat::{PayConfig, SignType, V2Keys, Version, WechatConfig};
 
 /// A shop of `appid` over a store in memory, with v2 keys and nobody to talk to.
 pub(super) fn shop_of(appid: AppId) -> Arc<Shop> {
+    shop_at(appid, "http://127.0.0.1:1", Store::memory())
+}
+
+/// A shop of `appid` over `store`, with v2 keys, whose WeChat is at `base`.
+pub(super) fn shop_at(appid: AppId, base: &str, store: Store) -> Arc<Shop> {
+    shop_with(appid, base, store, "1900000109".parse().ok())
+}
+
+/// A shop of this merchant number.
+pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<MchId>) -> Arc<Shop> {
     let settings = Settings {
         appid,
-        mchid: Some("1900000109".parse().unwrap()),
+        mchid,
         notify_url: "http://127.0.0.1/wx/pay/notify".into(),
         token_ttl: Duration::from_secs(7200),
         token_salt: Secret::from("salt"),
@@ -29,13 +39,14 @@ pub(super) fn shop_of(appid: AppId) -> Arc<Shop> {
         mini_base: "http://127.0.0.1:1".into(),
         pay: PayConfig {
             mchid: settings.mchid.clone(),
-            base: "http://127.0.0.1:1".into(),
+            base: base.to_owned(),
+            base_2: None,
             version: Version::V2,
             v2: Some(keys),
+            v2_client: None,
             v3: None,
         },
     };
-    let store = Store::memory();
     let tokens = Arc::new(Tokens::new(store.clone(), settings.field_key.clone()));
     let wechat = Wechat::new(Client::new().unwrap(), wechat);
     Shop::new(store, tokens, wechat, Clock::system(), settings)

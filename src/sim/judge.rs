@@ -98,7 +98,7 @@ fn judge_order(order: &Value, now: Timestamp) -> Result<(), String> {
     checked("no due work is forgotten");
     let expires_at = Timestamp::from_rfc3339(text(order, "expires_at")).unwrap_or_default();
     let late = now.unix() > expires_at.unix() + SLACK_S;
-    if text(order, "status") == "pending" && late && order["closing_since"].is_null() {
+    if text(order, "status") == "pending" && late {
         return Err("still pending".to_owned());
     }
     Ok(())

@@ -97,7 +97,7 @@ fn a_planted_fault_of_each_kind_is_noticed_and_by_the_right_invariant() {
         (Planted::PaymentForgotten, &["not kept"]),
         (Planted::StockReturnedTwice, &["goods"]),
         (Planted::NotSynced, &["not kept", "journal was refused"]),
-        (Planted::ExpiryForgotten, &["still pending"]),
+        (Planted::DueForgotten, &["still pending"]),
         (Planted::PaidCloses, &["not kept", "went from"]),
         (Planted::Untold, &["is told"]),
     ];

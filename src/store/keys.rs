@@ -10,6 +10,7 @@
 //! | `s` | status, order_no | index: orders of a status, with their uid |
 //! | `l` | order_no, 0, second, number | timeline entry |
 //! | `a` | order_no, 0, attempt | payment attempt |
+//! | `q` | order_no, 0, attempt | when WeChat is asked next about the attempt |
 //! | `t` | transaction_id | index: the attempt it paid |
 //! | `U` | uid | user |
 //! | `w` | digest of appid and openid | index: the user's uid |
@@ -36,6 +37,7 @@ pub(super) const ORDER_OWNER: u8 = b'o';
 pub(super) const STATUS_ORDER: u8 = b's';
 pub(super) const ENTRY: u8 = b'l';
 pub(super) const ATTEMPT: u8 = b'a';
+pub(super) const NEXT_QUERY: u8 = b'q';
 pub(super) const TRANSACTION: u8 = b't';
 pub(super) const USER: u8 = b'U';
 pub(super) const OPENID: u8 = b'w';
@@ -136,6 +138,15 @@ pub(super) fn attempts(order_no: &OrderNo) -> Vec<u8> {
 pub(super) fn attempt(number: &OutTradeNo) -> Vec<u8> {
     let order_no = number.order_no().as_str().as_bytes();
     key(ATTEMPT, &[order_no, END, &number.attempt().to_be_bytes()])
+}
+
+/// When WeChat is asked next about the attempt of this number.
+pub(super) fn next_query(number: &OutTradeNo) -> Vec<u8> {
+    let order_no = number.order_no().as_str().as_bytes();
+    key(
+        NEXT_QUERY,
+        &[order_no, END, &number.attempt().to_be_bytes()],
+    )
 }
 
 pub(super) fn transaction(id: &TransactionId) -> Vec<u8> {

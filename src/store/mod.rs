@@ -69,6 +69,7 @@ pub mod due;
 pub mod goods;
 pub mod idempotency;
 pub mod orders;
+pub mod queries;
 pub mod staff;
 pub mod tokens;
 pub mod unmatched;

@@ -9,6 +9,7 @@ use crate::web::{Incoming, Method, Outgoing};
 
 use super::config::WechatConfig;
 use super::error::WechatError;
+use super::trace;
 use super::v2::{self, SignType};
 use super::v3::answer::Answer;
 use super::v3::sign::Signing;
@@ -36,6 +37,8 @@ pub enum Call<T> {
         path: String,
         /// The exact body; empty for none.
         body: String,
+        /// The serial of the key that something in the body is sealed for.
+        sealed_for: Option<String>,
         /// Reads the body of a believed answer.
         read: fn(&[u8]) -> Result<T, WechatError>,
     },
@@ -59,12 +62,35 @@ impl<T> Call<T> {
         }
     }
 
-    /// The signed request.
+    /// Whether the merchant must show its certificate.
+    ///
+    /// Source: 微信支付 APIv2 · 协议规则 (双向证书).
+    pub fn needs_certificate(&self) -> bool {
+        match self {
+            Self::V2 { path, .. } => path.starts_with("/secapi/"),
+            Self::V3 { .. } => false,
+        }
+    }
+
+    /// What is asked, redacted, for the order's timeline.
+    pub fn asked(&self) -> String {
+        match self {
+            Self::V2 { path, fields, .. } => trace::asked_v2(path, fields),
+            Self::V3 { method, body, .. } => trace::asked_v3(method.as_str(), self.path(), body),
+        }
+    }
+
+    /// The signed request to `base`, the scheme and host.
     ///
     /// # Errors
     /// [`WechatError::Refused`] while keys or merchant number are not configured.
-    pub fn outgoing(&self, config: &WechatConfig, stamp: Stamp) -> Result<Outgoing, WechatError> {
-        let base = config.pay.base.trim_end_matches('/');
+    pub fn outgoing(
+        &self,
+        config: &WechatConfig,
+        base: &str,
+        stamp: Stamp,
+    ) -> Result<Outgoing, WechatError> {
+        let base = base.trim_end_matches('/');
         match self {
             Self::V2 {
                 path,
@@ -83,7 +109,11 @@ impl<T> Call<T> {
                 })
             }
             Self::V3 {
-                method, path, body, ..
+                method,
+                path,
+                body,
+                sealed_for,
+                ..
             } => {
                 let signing = Signing {
                     method: method.as_str(),
@@ -95,7 +125,7 @@ impl<T> Call<T> {
                 Ok(Outgoing {
                     method: method.clone(),
                     url: format!("{base}{path}"),
-                    headers: v3_headers(&signing, config)?,
+                    headers: v3_headers(&signing, config, sealed_for.as_deref())?,
                     body: body.clone().into_bytes(),
                 })
             }
@@ -145,6 +175,7 @@ impl<T> Call<T> {
 fn v3_headers(
     signing: &Signing<'_>,
     config: &WechatConfig,
+    sealed_for: Option<&str>,
 ) -> Result<Vec<(&'static str, String)>, WechatError> {
     let (keys, payee): (&v3::V3Keys, _) = (config.pay.v3()?, config.payee()?);
     let authorization =
@@ -156,7 +187,7 @@ fn v3_headers(
     if !signing.body.is_empty() {
         headers.push(("content-type", "application/json".to_owned()));
     }
-    if let Some(serial) = keys.wechat_keys.preferred_serial() {
+    if let Some(serial) = sealed_for.or(keys.wechat_keys.preferred_serial()) {
         headers.push(("wechatpay-serial", serial.to_owned()));
     }
     Ok(headers)

@@ -1,41 +1,28 @@
-//! Talking to WeChat: deadlines, repeats and the one log line of a failed call.
+//! Talking to WeChat: login, opening a payment, opening a notification.
 //!
-//! What is said and what is believed is decided by the pure modules beside this one.
-
-use std::time::Duration;
+//! Queries and closes are in `trades`, refunds in `refunds`, sending in `sending`. What is said and what is believed is decided by the pure modules beside this one.
 
 use crate::base::xml::Fields;
-use crate::base::{Clock, Fen, PrepayId, Secret, Timestamp, secret};
-use crate::web::{Client, ClientError, Incoming, Method, Outgoing};
+use crate::base::{Fen, PrepayId, Secret, Timestamp, secret};
+use crate::web::{Client, Method, Outgoing};
 
-use super::call::{Call, Stamp};
+use super::call::Call;
 use super::config::WechatConfig;
 use super::error::{Cause, WechatError};
 use super::mini::{self, Session};
 use super::notify::{self, Keys, NotifyRefusal, Opened, UnverifiedNotice};
 use super::paid::PaidNotice;
 use super::prepay::{self, PayParams, PrepayRequest, Protocol, SecondSigning, Wanted};
+use super::sending::{FIRST_PAUSE, NONCE_LENGTH, log};
+use super::trace::Trace;
 use super::v2;
 use super::v3::{self, SignatureHeaders};
-
-/// The longest that one try of a call may take (CONTRACT §7).
-pub const TRY_WITHIN: Duration = Duration::from_secs(10);
-/// The longest that one call may take with its repeats (CONTRACT §7).
-pub const CALL_WITHIN: Duration = Duration::from_secs(25);
-/// How often a payment call is tried.
-const TRIES: u32 = 3;
-/// The pause before the first repeat; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// The largest answer read.
-const ANSWER_MAX_BYTES: usize = 256 * 1024;
-/// Characters of a nonce. Source: 微信支付 APIv2, APIv3 · 接口规则 (≤ 32).
-const NONCE_LENGTH: usize = 32;
 
 /// WeChat, as this merchant reaches it.
 #[derive(Debug)]
 pub struct Wechat {
-    client: Client,
-    config: WechatConfig,
+    pub(super) client: Client,
+    pub(super) config: WechatConfig,
     login_url: Secret<String>,
 }
 
@@ -87,7 +74,7 @@ impl Wechat {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        let answer = self.send(request).await?;
+        let answer = self.send(&self.client, request).await?;
         mini::read_session(answer.status, &answer.body)
     }
 
@@ -128,9 +115,9 @@ impl Wechat {
     pub async fn prepay(
         &self,
         request: &PrepayRequest,
-        clock: &Clock,
+        trace: &Trace<'_>,
     ) -> Result<PrepayId, WechatError> {
-        self.call(&prepay_call(request)?, clock).await
+        self.call(&prepay_call(request)?, trace).await
     }
 
     /// The object for `wx.requestPayment`, in the protocol its payment was opened with.
@@ -190,53 +177,6 @@ impl Wechat {
     ) -> Result<PaidNotice, NotifyRefusal> {
         notice.verify(attempt, self.config.pay.v2.as_ref())
     }
-
-    /// Sends a call until it has an outcome, its tries are used up or its time is over.
-    async fn call<T>(&self, call: &Call<T>, clock: &Clock) -> Result<T, WechatError> {
-        let ended = tokio::time::timeout(CALL_WITHIN, self.tries(call, clock)).await;
-        let late = || Err(WechatError::Unknown("微信没有在期限内给出结果".to_owned()));
-        ended
-            .unwrap_or_else(|_| late())
-            .inspect_err(|error| log(&self.config.pay.base, call.path(), error))
-    }
-
-    async fn tries<T>(&self, call: &Call<T>, clock: &Clock) -> Result<T, WechatError> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
-            match self.try_call(call, clock).await {
-                Err(error) if error.is_open() => {}
-                outcome => return outcome,
-            }
-            // Uneven pauses, so that callers who failed together do not come back together.
-            let jitter = Duration::from_millis(secret::random_u64() % 100);
-            tokio::time::sleep(pause.saturating_add(jitter)).await;
-            pause = pause.saturating_mul(2);
-        }
-        self.try_call(call, clock).await
-    }
-
-    async fn try_call<T>(&self, call: &Call<T>, clock: &Clock) -> Result<T, WechatError> {
-        let nonce_str = secret::random_text(NONCE_LENGTH);
-        let stamp = Stamp {
-            now: clock.now(),
-            nonce_str,
-        };
-        let answer = self.send(call.outgoing(&self.config, stamp)?).await?;
-        call.read(&self.config, &answer, clock.now())
-    }
-
-    async fn send(&self, request: Outgoing) -> Result<Incoming, WechatError> {
-        let sent = self
-            .client
-            .send(request, TRY_WITHIN, ANSWER_MAX_BYTES)
-            .await;
-        sent.map_err(|error| match error {
-            ClientError::NotSent(why) => WechatError::NotSent(why),
-            ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
-                WechatError::Unknown(error.to_string())
-            }
-        })
-    }
 }
 
 fn prepay_call(request: &PrepayRequest) -> Result<Call<PrepayId>, WechatError> {
@@ -245,6 +185,7 @@ fn prepay_call(request: &PrepayRequest) -> Result<Call<PrepayId>, WechatError> {
             method: Method::POST,
             path: v3::PREPAY.to_owned(),
             body: request.text.clone(),
+            sealed_for: None,
             read: v3::prepay::read_prepay_id,
         });
     };
@@ -257,14 +198,4 @@ fn prepay_call(request: &PrepayRequest) -> Result<Call<PrepayId>, WechatError> {
         sign_type,
         read: v2::order::read_prepay_id,
     })
-}
-
-/// The one log line of a call that failed. A stale code is the client's everyday affair.
-fn log(base: &str, path: &str, error: &WechatError) {
-    let url = format_args!("{base}{path}");
-    if error.cause() == Some(Cause::CodeInvalid) {
-        tracing::debug!(%url, %error, "微信调用被拒绝");
-    } else {
-        tracing::warn!(%url, %error, "微信调用失败");
-    }
 }

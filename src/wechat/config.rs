@@ -3,6 +3,7 @@
 //! Not the file they are read from: that is `cli`'s.
 
 use crate::base::{AppId, MchId, Secret};
+use crate::web::Client;
 
 use super::error::{Cause, WechatError};
 use super::prepay::{Payee, Protocol};
@@ -29,10 +30,14 @@ pub struct PayConfig {
     pub mchid: Option<MchId>,
     /// Scheme and host of WeChat Pay's calls, `https://api.mch.weixin.qq.com`.
     pub base: String,
+    /// The same of the second access point, asked when the first cannot be reached; `None`: none.
+    pub base_2: Option<String>,
     /// The protocol of new attempts.
     pub version: Version,
     /// v2's keys.
     pub v2: Option<V2Keys>,
+    /// A client that shows the merchant's certificate: v2 refunds go through it.
+    pub v2_client: Option<Client>,
     /// v3's keys.
     pub v3: Option<V3Keys>,
 }
@@ -78,6 +83,16 @@ impl PayConfig {
     pub(crate) fn v2(&self) -> Result<&V2Keys, WechatError> {
         let keys = self.v2.as_ref().filter(|keys| !keys.key.is_empty());
         keys.ok_or_else(|| missing("APIv2 密钥没有配置：请填写 [wechat.pay] v2_key"))
+    }
+
+    /// The client that shows the merchant's certificate.
+    ///
+    /// # Errors
+    /// [`Cause::Config`] while there is none.
+    pub(crate) fn v2_client(&self) -> Result<&Client, WechatError> {
+        let advice =
+            "v2 退款要用商户证书：请填写 [wechat.pay] v2_client_cert_file 和 v2_client_key_file";
+        self.v2_client.as_ref().ok_or_else(|| missing(advice))
     }
 
     /// v3's keys.

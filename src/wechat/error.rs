@@ -63,6 +63,15 @@ pub struct Refused {
     pub said: String,
 }
 
+impl Refused {
+    /// Whether WeChat said, by its code, that it does not know the number asked about. A bare 404
+    /// says nothing: it may come from a proxy.
+    pub fn is_absence(&self) -> bool {
+        let plain = self.code.replace('_', "");
+        ["ORDERNOTEXIST", "RESOURCENOTEXISTS", "REFUNDNOTEXIST"].contains(&&*plain)
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.code == LOCAL {
@@ -108,6 +117,16 @@ pub enum Cause {
     PayerAccount,
     /// A business or risk rule forbids it: show WeChat's words to the operator.
     RuleLimit,
+    /// The merchant's balance is too low for this refund: top up, then the same refund again.
+    MerchantBalance,
+    /// The payment is older than WeChat refunds (one year): settle outside WeChat.
+    RefundTooOld,
+    /// The payment was refunded in too many parts (50) already.
+    TooManyParts,
+    /// More than what is left of the payment.
+    RefundExceeds,
+    /// The call does not exist in this protocol.
+    NotPossible,
     /// The request itself is wrong: a fault in this program or in its configuration.
     BadRequest,
 }

@@ -1,7 +1,7 @@
 //! Floor 2: WeChat's protocols, from the client's side. The one home of its field names.
 //!
 //! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`bill`],
-//! [`prepay`], [`notify`], [`paid`]. They say what to send, how to read what comes back, and
+//! [`prepay`], [`notify`], [`paid`], [`trade`], [`refund`], [`trace`]. They say what to send, how to read what comes back, and
 //! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
 
 pub mod bill;
@@ -16,6 +16,13 @@ pub mod notify;
 pub mod paid;
 pub mod pay_error;
 pub mod prepay;
+pub mod refund;
+mod refund_error;
+mod refunds;
+mod sending;
+pub mod trace;
+pub mod trade;
+mod trades;
 pub mod v2;
 pub mod v3;
 
@@ -31,5 +38,9 @@ pub use mini::Session;
 pub use notify::{NotifyRefusal, Opened, UnverifiedNotice};
 pub use paid::PaidNotice;
 pub use prepay::{PayParams, PrepayRequest, Protocol, Wanted};
+pub use refund::{AbnormalRefund, AbnormalTo, FromPlatform};
+pub use refund::{RefundKey, RefundNotice, RefundOrder, RefundState};
+pub use trace::{Exchange, Trace};
+pub use trade::{CloseAnswer, Trade, TradeState};
 pub use v2::{SignType, V2Keys};
 pub use v3::{Keyring, SignatureFault, SignatureHeaders, V3Keys};

@@ -7,6 +7,7 @@ use crate::base::xml::Fields;
 
 use super::paid::PaidNotice;
 use super::prepay::Protocol;
+use super::refund::RefundNotice;
 use super::v2::{self, SignType, V2Keys};
 use super::v3::{self, SignatureFault, SignatureHeaders, V3Keys};
 
@@ -37,6 +38,9 @@ pub enum NotifyRefusal {
     /// A genuine message, but not of a successful payment.
     #[error("不是支付成功的通知")]
     NotPaid,
+    /// A genuine message, but not of a refund.
+    #[error("不是退款结果的通知")]
+    NotARefund,
 }
 
 impl NotifyRefusal {
@@ -118,8 +122,6 @@ pub struct Keys<'a> {
 
 /// Opens a notification as far as it can be without its attempt.
 ///
-/// Told apart by content: XML starts with `<`, whatever `Content-Type` says.
-///
 /// # Errors
 /// [`NotifyRefusal`], by the first check that fails.
 pub fn open(
@@ -128,15 +130,34 @@ pub fn open(
     keys: Keys<'_>,
     now: Timestamp,
 ) -> Result<Opened, NotifyRefusal> {
-    let first = body.trim_ascii_start().first();
-    if first == Some(&b'<') || body.starts_with("\u{feff}".as_bytes()) {
+    if is_xml(body) {
         return open_v2(body, keys.v2);
     }
-    let keys = keys
-        .v3
-        .filter(|keys| !keys.api_key.is_empty())
-        .ok_or(NotifyRefusal::NotConfigured)?;
-    v3::notify::open(headers, body, keys, now)
+    v3::notify::open(headers, body, configured_v3(keys.v3)?, now)
+}
+
+/// Opens a notification of a refund, in either protocol.
+///
+/// # Errors
+/// [`NotifyRefusal`], by the first check that fails.
+///
+/// Source: 微信支付 APIv2, APIv3 · 退款结果通知.
+pub fn open_refund(
+    headers: &SignatureHeaders<'_>,
+    body: &[u8],
+    keys: Keys<'_>,
+    now: Timestamp,
+) -> Result<RefundNotice, NotifyRefusal> {
+    if is_xml(body) {
+        return v2::notify::open_refund(body, configured_v2(keys.v2)?);
+    }
+    v3::notify::open_refund(headers, body, configured_v3(keys.v3)?, now)
+}
+
+/// Told apart by content: XML starts with `<`, whatever `Content-Type` says.
+fn is_xml(body: &[u8]) -> bool {
+    let first = body.trim_ascii_start().first();
+    first == Some(&b'<') || body.starts_with("\u{feff}".as_bytes())
 }
 
 fn open_v2(body: &[u8], keys: Option<&V2Keys>) -> Result<Opened, NotifyRefusal> {
@@ -152,6 +173,11 @@ fn open_v2(body: &[u8], keys: Option<&V2Keys>) -> Result<Opened, NotifyRefusal> 
 
 fn configured_v2(keys: Option<&V2Keys>) -> Result<&V2Keys, NotifyRefusal> {
     keys.filter(|keys| !keys.key.is_empty())
+        .ok_or(NotifyRefusal::NotConfigured)
+}
+
+fn configured_v3(keys: Option<&V3Keys>) -> Result<&V3Keys, NotifyRefusal> {
+    keys.filter(|keys| !keys.api_key.is_empty())
         .ok_or(NotifyRefusal::NotConfigured)
 }
 

@@ -25,7 +25,12 @@ const TABLE: &[Row] = &[
         "该商户订单号已被使用：请先查询；未支付时用原参数重发，或关闭后换新号",
     ),
     (
-        &["ORDERNOTEXIST", "RESOURCENOTEXISTS", "INVALIDTRANSACTIONID"],
+        &[
+            "ORDERNOTEXIST",
+            "RESOURCENOTEXISTS",
+            "INVALIDTRANSACTIONID",
+            "REFUNDNOTEXIST",
+        ],
         Cause::OrderNotFound,
         "微信没有这个订单：请核对订单号与商户号",
     ),
@@ -40,7 +45,12 @@ const TABLE: &[Row] = &[
         "微信系统繁忙：请稍后用同一个单号、同样的参数重试",
     ),
     (
-        &["FREQUENCYLIMITED", "RATELIMITEXCEEDED", "RATELIMITED"],
+        &[
+            "FREQUENCYLIMITED",
+            "RATELIMITEXCEEDED",
+            "RATELIMITED",
+            "INVALIDREQTOOMUCH",
+        ],
         Cause::RateLimited,
         "请求过于频繁，被微信限流：请放慢后重试",
     ),
@@ -58,6 +68,16 @@ const TABLE: &[Row] = &[
         &["APPIDMCHIDNOTMATCH"],
         Cause::Config,
         "appid 与商户号没有绑定：请在商户平台“产品中心 → APPID 授权管理”中绑定",
+    ),
+    (
+        &["CERTERROR"],
+        Cause::Config,
+        "商户证书不被微信接受：请核对 v2_client_cert_file、v2_client_key_file 与商户号",
+    ),
+    (
+        &["TRADEOVERDUE"],
+        Cause::RefundTooOld,
+        "该笔支付已超过一年，微信不再退款：请用其他方式退还",
     ),
     (
         &["SIGNERROR"],

@@ -8,11 +8,12 @@ use crate::base::rsa::PrivateKey;
 use crate::base::xml::Fields;
 use crate::base::{Clock, Fen, PrepayId, Secret, Timestamp};
 use crate::web::Client;
+use crate::wechat::trade::tests::attempt;
 use crate::wechat::v2::sign::{sign, verifies};
 use crate::wechat::v3::Keyring;
 use crate::wechat::{
-    Cause, PayConfig, PrepayRequest, Protocol, SignType, V2Keys, V3Keys, Version, Wechat,
-    WechatConfig, WechatError, vectors,
+    Cause, CloseAnswer, PayConfig, PrepayRequest, Protocol, SignType, Trace, V2Keys, V3Keys,
+    Version, Wechat, WechatConfig, WechatError, vectors,
 };
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuv";
@@ -94,8 +95,10 @@ fn wechat(base: &str, version: Version, wechat_keys: Keyring) -> Wechat {
     let pay = PayConfig {
         mchid: "1900000109".parse().ok(),
         base: base.to_owned(),
+        base_2: None,
         version,
         v2: Some(v2),
+        v2_client: None,
         v3: Some(v3),
     };
     let config = WechatConfig {
@@ -181,7 +184,7 @@ async fn an_unknown_v2_outcome_is_repeated_with_another_nonce_and_nothing_else()
     let wechat = wechat(&peer.base, Version::V2, Keyring::default());
     let request = request(&wechat);
     assert_eq!(
-        wechat.prepay(&request, &Clock::system()).await,
+        wechat.prepay(&request, &Trace::new(&Clock::system())).await,
         prepaid("wx1")
     );
     let mut nonces = vec![];
@@ -209,7 +212,7 @@ async fn an_unknown_v3_outcome_is_repeated_with_the_same_body_under_a_fresh_sign
     let wechat = wechat(&peer.base, Version::V3, ring);
     let request = request(&wechat);
     assert_eq!(
-        wechat.prepay(&request, &Clock::system()).await,
+        wechat.prepay(&request, &Trace::new(&Clock::system())).await,
         prepaid("wx1")
     );
     let heard = peer.heard();
@@ -235,18 +238,18 @@ async fn a_refusal_is_final_and_three_doubts_are_unknown() {
     let clock = Clock::system();
     let second = wechat(&peer.base, Version::V2, Keyring::default());
     let refused = second
-        .prepay(&request(&second), &clock)
+        .prepay(&request(&second), &Trace::new(&clock))
         .await
         .expect_err("paid");
     assert_eq!(refused.cause(), Some(Cause::OrderPaid));
     let third = wechat(&peer.base, Version::V3, Keyring::default());
     let refused = third
-        .prepay(&request(&third), &clock)
+        .prepay(&request(&third), &Trace::new(&clock))
         .await
         .expect_err("closed");
     assert_eq!(refused.cause(), Some(Cause::OrderClosed));
     assert_eq!(peer.heard().len(), 2);
-    let lost = third.prepay(&request(&third), &clock).await;
+    let lost = third.prepay(&request(&third), &Trace::new(&clock)).await;
     assert!(matches!(lost, Err(WechatError::Unknown(_))), "{lost:?}");
     assert_eq!(peer.heard().len(), 5);
 }
@@ -257,7 +260,9 @@ async fn what_never_left_is_not_sent() {
     let base = format!("http://{}", free.local_addr().expect("bound"));
     drop(free);
     let wechat = wechat(&base, Version::V3, Keyring::default());
-    let error = wechat.prepay(&request(&wechat), &Clock::system()).await;
+    let error = wechat
+        .prepay(&request(&wechat), &Trace::new(&Clock::system()))
+        .await;
     assert!(matches!(error, Err(WechatError::NotSent(_))), "{error:?}");
     let error = wechat.login("c1").await;
     assert!(matches!(error, Err(WechatError::NotSent(_))), "{error:?}");
@@ -286,4 +291,76 @@ fn what_cannot_be_sent_is_not_composed() {
     };
     assert_eq!(protocol(Version::V2), Ok(Protocol::V2HmacSha256));
     assert_eq!(protocol(Version::V3), Ok(Protocol::V3));
+}
+
+#[tokio::test]
+async fn a_v2_query_and_close_are_signed_and_believed() {
+    let attempt = attempt(Protocol::V2HmacSha256);
+    let number = attempt.out_trade_no.to_string();
+    let paid = [
+        ("result_code", "SUCCESS"),
+        ("trade_state", "SUCCESS"),
+        ("out_trade_no", number.as_str()),
+        ("transaction_id", "4200000001"),
+        ("total_fee", "5980"),
+    ];
+    let closed = [("result_code", "FAIL"), ("err_code", "ORDERPAID")];
+    let peer = Peer::answering(vec![signed_xml(&paid), signed_xml(&closed)]);
+    let wechat = wechat(&peer.base, Version::V2, Keyring::default());
+    let clock = Clock::system();
+    let trace = Trace::new(&clock);
+    let trade = wechat.query(&attempt, &trace).await.expect("a trade");
+    assert_eq!(attempt.check(&trade.payment.expect("money")), Ok(()));
+    let answer = wechat.close(&attempt, &trace).await;
+    assert_eq!(answer, Ok(CloseAnswer::Paid));
+    let heard = peer.heard();
+    assert!(heard[0].starts_with("POST /pay/orderquery HTTP/1.1"));
+    assert!(heard[1].starts_with("POST /pay/closeorder HTTP/1.1"));
+    for heard in &heard {
+        let fields = Fields::parse(body(heard).as_bytes(), "xml").expect("XML");
+        assert!(verifies(&fields, &Secret::from(KEY), SignType::HmacSha256));
+        assert_eq!(fields.text("out_trade_no"), number);
+    }
+    let said: Vec<_> = trace.exchanges().into_iter().map(|e| e.answered).collect();
+    assert_eq!(said[0], "200 trade_state SUCCESS transaction_id 4200000001");
+    assert_eq!(said[1], "200 ORDERPAID");
+}
+
+#[tokio::test]
+async fn a_v3_close_is_a_signed_204_and_nothing_less() {
+    let (key, clock) = (PrivateKey::generate(), Clock::system());
+    let ring = Keyring::default().with_public_key("PUB_KEY_ID_1", key.public());
+    let unsigned = http(204, "", "");
+    let peer = Peer::answering(vec![unsigned, signed_json(204, &key, "")]);
+    let wechat = wechat(&peer.base, Version::V3, ring);
+    let trace = Trace::new(&clock);
+    let answer = wechat.close(&attempt(Protocol::V3), &trace).await;
+    assert_eq!(answer, Ok(CloseAnswer::Closed));
+    let heard = peer.heard();
+    assert_eq!(heard.len(), 2);
+    let path = "/v3/pay/transactions/out-trade-no/20260101000X9G000000000000/close";
+    assert!(heard[1].starts_with(&format!("POST {path} HTTP/1.1")));
+    assert_eq!(body(&heard[1]), r#"{"mchid":"1900000109"}"#);
+    let first = &trace.exchanges()[0];
+    assert!(first.answered.contains("缺少签名头"), "{first:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_of_another_merchant_is_not_asked_about() {
+    let wechat = wechat("http://127.0.0.1:1", Version::V3, Keyring::default());
+    let clock = Clock::system();
+    let foreign = crate::model::Attempt {
+        mchid: "1900000110".parse().expect("an mchid"),
+        ..attempt(Protocol::V3)
+    };
+    let error = wechat
+        .query(&foreign, &Trace::new(&clock))
+        .await
+        .expect_err("refused");
+    assert_eq!(error.cause(), Some(Cause::Config));
+    let error = wechat
+        .close(&foreign, &Trace::new(&clock))
+        .await
+        .expect_err("refused");
+    assert_eq!(error.cause(), Some(Cause::Config));
 }

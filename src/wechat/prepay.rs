@@ -165,9 +165,14 @@ const DESCRIPTION_MAX_BYTES: usize = 127;
 ///
 /// Source: 微信支付 APIv3 · 基本规则 (字符集), 下单 · `description`; APIv2 · 统一下单 · `body`.
 pub fn description(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len().min(DESCRIPTION_MAX_BYTES));
+    cut(text, DESCRIPTION_MAX_BYTES)
+}
+
+/// `text` without what WeChat does not take, cut at `max_bytes` on a character boundary.
+pub(super) fn cut(text: &str, max_bytes: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(max_bytes));
     for c in text.chars().filter(|&c| is_sendable(c)) {
-        if clean.len() + c.len_utf8() > DESCRIPTION_MAX_BYTES {
+        if clean.len() + c.len_utf8() > max_bytes {
             break;
         }
         clean.push(c);

@@ -343,7 +343,7 @@ impl Wechat {
         assert!(reply.status < 300, "{}", reply.text());
     }
 
-    /// Requests of the server that WeChat would have refused.
+    /// Requests of the server that no correct merchant sends: business refusals are not among them.
     #[track_caller]
     pub(crate) fn refused(&self) -> Vec<Value> {
         let answer = self
@@ -351,7 +351,7 @@ impl Wechat {
             .expect(200);
         let all = answer["requests"].as_array().unwrap();
         all.iter()
-            .filter(|row| row["verdict"] != "OK" && row["fault"] == "normal")
+            .filter(|row| row["kind"] == "protocol" && row["fault"] == "normal")
             .cloned()
             .collect()
     }

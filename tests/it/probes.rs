@@ -140,6 +140,17 @@ const ORDER: &[Field] = &[
         0,
     ),
 ];
+const ORDER_CHANGE: &[Field] = &[
+    may("freight_fen", "100", 0),
+    may("discount_fen", "10", 0),
+    may(
+        "address",
+        "{\"name\":\"a\",\"phone\":\"1\",\"province\":\"b\",\"city\":\"c\",\"district\":\"d\",\
+         \"detail\":\"e\"}",
+        0,
+    ),
+    may("merchant_note", "\"急\"", 200),
+];
 const NEW_GOODS: &[Field] = &[
     must("title", "\"茶\"", 64),
     must("price_fen", "100", 0),
@@ -194,6 +205,12 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
     ),
     probe(
         "POST",
+        "/api/v1/orders/{order_no}/sync",
+        Who::Buyer,
+        Body::Empty,
+    ),
+    probe(
+        "POST",
         "/api/v1/orders/{order_no}/cancel",
         Who::Buyer,
         Body::Empty,
@@ -226,6 +243,24 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         "/admin/v1/orders/{order_no}",
         Who::Merchant,
         Body::None,
+    ),
+    probe(
+        "PATCH",
+        "/admin/v1/orders/{order_no}",
+        Who::Merchant,
+        Body::Fields(ORDER_CHANGE),
+    ),
+    probe(
+        "POST",
+        "/admin/v1/orders/{order_no}/sync",
+        Who::Merchant,
+        Body::Empty,
+    ),
+    probe(
+        "POST",
+        "/admin/v1/orders/{order_no}/close",
+        Who::Merchant,
+        Body::Empty,
     ),
     probe("GET", "/healthz", Who::Anyone, Body::None),
     probe("GET", "/readyz", Who::Anyone, Body::None),

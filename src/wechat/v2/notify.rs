@@ -7,8 +7,10 @@ use crate::base::{Fen, Secret, Timestamp, cipher, hash};
 use crate::wechat::notify::NotifyRefusal;
 use crate::wechat::paid::PaidNotice;
 use crate::wechat::prepay::Protocol;
+use crate::wechat::refund::RefundNotice;
 
-use super::sign::{SignType, verifies};
+use super::refund::read_notice;
+use super::sign::{SignType, V2Keys, verifies};
 
 /// The reply that ends WeChat's retries. Source: 微信支付 APIv2 · 支付结果通知.
 pub fn success() -> String {
@@ -64,6 +66,26 @@ pub fn read_paid(
         },
         openid: openid.map(str::parse).transpose().map_err(bad("openid"))?,
         paid_at: Timestamp::from_compact(fields.text("time_end")),
+    })
+}
+
+/// Opens a refund notification and reads what became of the refund.
+///
+/// # Errors
+/// [`NotifyRefusal`], by the first check that fails.
+///
+/// Source: 微信支付 APIv2 · 退款结果通知.
+pub fn open_refund(body: &[u8], keys: &V2Keys) -> Result<RefundNotice, NotifyRefusal> {
+    let outer = Fields::parse(body, "xml").map_err(|_| NotifyRefusal::Unreadable("XML"))?;
+    let req_info = outer.get("req_info").ok_or(NotifyRefusal::NotARefund)?;
+    let plain = open_req_info(req_info, &keys.key)?;
+    let read = read_notice(&plain);
+    let (state, from_platform) = read.map_err(|_| NotifyRefusal::Unreadable("req_info"))?;
+    Ok(RefundNotice {
+        protocol: Protocol::v2(keys.sign_type),
+        mchid: outer.text("mch_id").to_owned(),
+        state,
+        from_platform,
     })
 }
 

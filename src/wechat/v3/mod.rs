@@ -5,7 +5,9 @@
 pub mod answer;
 pub mod notify;
 pub mod prepay;
+pub mod refund;
 pub mod sign;
+pub mod trade;
 pub mod verify;
 
 pub use verify::{Keyring, SignatureFault, SignatureHeaders};

@@ -9,9 +9,10 @@ use crate::base::{AppId, Fen, MchId, OpenId, Timestamp, TransactionId, cipher};
 use crate::wechat::notify::{NotifyRefusal, Opened};
 use crate::wechat::paid::PaidNotice;
 use crate::wechat::prepay::Protocol;
+use crate::wechat::refund::{FromPlatform, RefundNotice};
 
-use super::V3Keys;
 use super::verify::SignatureHeaders;
+use super::{V3Keys, refund};
 
 /// A verified and decrypted notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +78,37 @@ pub fn open(
         return Ok(Opened::Other { event_type });
     }
     read_paid(&event.plain).map(Opened::Paid)
+}
+
+/// Opens a notification of a refund and reads what became of it.
+///
+/// # Errors
+/// [`NotifyRefusal`], by the first check that fails.
+///
+/// Source: 微信支付 APIv3 · 退款结果通知.
+pub fn open_refund(
+    headers: &SignatureHeaders<'_>,
+    body: &[u8],
+    keys: &V3Keys,
+    now: Timestamp,
+) -> Result<RefundNotice, NotifyRefusal> {
+    #[derive(Deserialize)]
+    struct Owner {
+        mchid: String,
+    }
+    let event = open_event(headers, body, keys, now)?;
+    if !event.event_type.starts_with("REFUND.") {
+        return Err(NotifyRefusal::NotARefund);
+    }
+    let unreadable = NotifyRefusal::Unreadable("resource");
+    let owner: Owner = serde_json::from_slice(&event.plain).map_err(|_| unreadable)?;
+    let state = refund::read_state(&event.plain).map_err(|_| unreadable)?;
+    Ok(RefundNotice {
+        protocol: Protocol::V3,
+        mchid: owner.mchid,
+        state,
+        from_platform: FromPlatform::NotSaid,
+    })
 }
 
 /// Verifies a notification of any kind, and only then parses and decrypts it.

@@ -146,6 +146,16 @@ impl Keyring {
         preferred.map(|(serial, _)| serial.as_str())
     }
 
+    /// The key that a request's sealed fields are sealed for, with the serial that names it: the
+    /// public key, else the newest platform certificate's.
+    ///
+    /// Source: 微信支付 APIv3 · 敏感信息加解密.
+    pub fn sealing_key(&self) -> Option<(&str, &PublicKey)> {
+        let newest = self.certificates.last();
+        let preferred = self.public_key.as_ref().or(newest);
+        preferred.map(|(serial, key)| (serial.as_str(), key))
+    }
+
     /// The key under exactly this serial. A public key's id is an opaque text; a certificate's
     /// serial is compared without regard to case and leading zeros.
     fn find(&self, serial: &str) -> Option<&PublicKey> {

@@ -1,0 +1,156 @@
+//! The v3 calls: proves who calls, has the work done, signs what is answered.
+
+use std::sync::Arc;
+
+use data_encoding::HEXUPPER;
+use serde_json::{Value, json};
+
+use super::faults::UpstreamFault;
+use super::gateway::Judged;
+use super::notify::spoil;
+use super::sign_v3::wechatpay_headers;
+use super::talk_v3::{self, Call, Refused};
+use super::verdicts::Verdict;
+use super::{Sandbox, calls_v3, order_v3};
+use crate::base::Timestamp;
+use crate::base::secret::random;
+use crate::web::header::HeaderName;
+use crate::web::{self, Anyone, Outcome, Req, Response, StatusCode};
+
+/// What a call that was done is answered with. Signed whatever it is.
+pub(super) enum Answer {
+    /// 200 with a body.
+    Json(Value),
+    /// 204.
+    NoContent,
+}
+
+/// `POST /v3/pay/transactions/jsapi`
+pub(super) async fn prepay(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |call: &Call<'_>, now| sandbox.open_prepay(call, now);
+    sandbox.serve_v3(req, work).await
+}
+
+/// `GET /v3/pay/transactions/out-trade-no/{out_trade_no}`
+pub(super) async fn query(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let number = req.param_text("out_trade_no").into_owned();
+    let work = |call: &Call<'_>, now| {
+        calls_v3::check_query(&sandbox.credentials, call)?;
+        let book = sandbox.book();
+        calls_v3::query(&sandbox.credentials, book.trades.get(&number), now)
+    };
+    sandbox.serve_v3(req, work).await
+}
+
+/// `GET /v3/pay/transactions/id/{transaction_id}`
+pub(super) async fn query_by_id(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let id = req.param_text("transaction_id").into_owned();
+    let work = |call: &Call<'_>, now| {
+        calls_v3::check_query(&sandbox.credentials, call)?;
+        let book = sandbox.book();
+        calls_v3::query(&sandbox.credentials, book.trades.by_transaction(&id), now)
+    };
+    sandbox.serve_v3(req, work).await
+}
+
+/// `POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close`
+pub(super) async fn close(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let number = req.param_text("out_trade_no").into_owned();
+    let work = |call: &Call<'_>, now| {
+        calls_v3::check_close(&sandbox.credentials, call)?;
+        calls_v3::close(&mut sandbox.book().trades, &number, now)
+    };
+    sandbox.serve_v3(req, work).await
+}
+
+impl Sandbox {
+    async fn serve_v3(
+        &self,
+        mut req: Req,
+        work: impl FnOnce(&Call<'_>, Timestamp) -> Result<Answer, Refused>,
+    ) -> Outcome {
+        let body = req.body().await?;
+        let call = Call {
+            method: req.method().as_str(),
+            target: req.target(),
+            authorization: req.header("authorization"),
+            accept: req.header("accept"),
+            content_type: req.header("content-type"),
+            user_agent: req.header("user-agent"),
+            wechatpay_serial: req.header("wechatpay-serial"),
+            body: &body,
+        };
+        let judge = |fault| self.judge_v3(&call, (req.at, fault), work);
+        Ok(self.answer(&req, judge).await)
+    }
+
+    fn judge_v3(
+        &self,
+        call: &Call<'_>,
+        (now, fault): (Timestamp, UpstreamFault),
+        work: impl FnOnce(&Call<'_>, Timestamp) -> Result<Answer, Refused>,
+    ) -> Judged {
+        match self.work_v3(call, (now, fault), work) {
+            Ok(answer) => Judged {
+                answer: self.signed(answer, now, fault),
+                verdict: Verdict::ok(),
+            },
+            Err(refused) => {
+                let status = StatusCode::from_u16(refused.status).expect("a status of the table");
+                Judged {
+                    answer: with_request_id(web::json(status, &refused.body()), refused.suffix),
+                    verdict: refused.verdict(),
+                }
+            }
+        }
+    }
+
+    fn work_v3(
+        &self,
+        call: &Call<'_>,
+        (now, fault): (Timestamp, UpstreamFault),
+        work: impl FnOnce(&Call<'_>, Timestamp) -> Result<Answer, Refused>,
+    ) -> Result<Answer, Refused> {
+        talk_v3::prove((&self.credentials, &self.keys), call, now)?;
+        talk_v3::check_headers(&self.credentials, call)?;
+        if fault == UpstreamFault::SystemError {
+            return Err(talk_v3::busy());
+        }
+        work(call, now)
+    }
+
+    /// Signs every answer that says done, an empty one too.
+    fn signed(&self, answer: Answer, now: Timestamp, fault: UpstreamFault) -> Response {
+        let (body, answer) = match answer {
+            Answer::Json(value) => {
+                let body = value.to_string().into_bytes();
+                let answer = web::text(StatusCode::OK, "application/json", body.clone());
+                (body, answer)
+            }
+            Answer::NoContent => (vec![], web::empty(StatusCode::NO_CONTENT)),
+        };
+        let serial = &self.credentials.wechat_key_id;
+        let mut headers = wechatpay_headers(&self.keys.wechat, serial, now, &body);
+        if fault == UpstreamFault::BadSign {
+            spoil(&mut headers);
+        }
+        let answer = headers.iter().fold(answer, |answer, (name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            web::with_header(answer, name.expect("a header's name"), value)
+        });
+        with_request_id(answer, 0)
+    }
+
+    fn open_prepay(&self, call: &Call<'_>, now: Timestamp) -> Result<Answer, Refused> {
+        let knows = |openid: &_| self.book().logins.knows(openid);
+        let order = order_v3::order(&self.credentials, call.body, &knows)?;
+        let opened = self.book().trades.open(order, now);
+        let prepay_id = opened.map_err(order_v3::not_opened)?;
+        Ok(Answer::Json(json!({"prepay_id": prepay_id})))
+    }
+}
+
+fn with_request_id(answer: Response, suffix: u32) -> Response {
+    let id = format!("{}-{suffix}", HEXUPPER.encode(&random::<20>()));
+    web::with_header(answer, HeaderName::from_static("request-id"), &id)
+}
