@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{
     AES_128, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext,
-    PaddedBlockDecryptingKey, UnboundCipherKey,
+    PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
@@ -125,6 +125,18 @@ pub fn ecb256_open(key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CannotOpen> {
         .decrypt(&mut text, DecryptionContext::None)
         .map_err(|_| CannotOpen)?
         .to_vec())
+}
+
+/// Seals with AES-256-ECB and PKCS#7 padding: the simulator's side of [`ecb256_open`].
+///
+/// # Errors
+/// [`CannotOpen`] when the key is not 32 bytes.
+pub fn ecb256_seal(key: &[u8], text: &[u8]) -> Result<Vec<u8>, CannotOpen> {
+    let key = UnboundCipherKey::new(&AES_256, key).map_err(|_| CannotOpen)?;
+    let key = PaddedBlockEncryptingKey::ecb_pkcs7(key).map_err(|_| CannotOpen)?;
+    let mut sealed = text.to_vec();
+    key.encrypt(&mut sealed).map_err(|_| CannotOpen)?;
+    Ok(sealed)
 }
 
 fn sixteen(iv: &[u8]) -> Result<[u8; 16], CannotOpen> {

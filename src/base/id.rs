@@ -87,9 +87,10 @@ text_id!(
     PrepayId, "prepay_id", "1 to 64 visible ASCII characters", |t| visible(t, 64)
 );
 text_id!(
-    /// Our number of a refund (商户退款单号), at most 64 of `[0-9A-Za-z_-]`. Source: pay-v2.md §4.
-    RefundNo, "refund_no", "1 to 64 of letters, digits, _ and -", |t| {
-        visible(t, 64) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    /// The number of a refund (商户退款单号), ours or the merchant platform's: at most 64 of
+    /// `[0-9A-Za-z_-|*@]`. Source: 微信支付 APIv2 · 申请退款.
+    RefundNo, "refund_no", "1 to 64 of letters, digits and _-|*@", |t| {
+        visible(t, 64) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-|*@".contains(&b))
     }
 );
 text_id!(
@@ -125,6 +126,30 @@ impl OrderNo {
         push_base32(&mut text, u64::try_from(tick_of_day).unwrap_or(0), 6);
         push_base32(&mut text, entropy, 12);
         Self(text)
+    }
+}
+
+impl RefundNo {
+    /// The number of a refund written down at `now_ms`, milliseconds since 1970: `R`, the Beijing
+    /// second, and 60 bits of `entropy`. 27 characters; never given out again, not even by an
+    /// older copy of the store, because nothing that is stored goes into it.
+    pub fn new(now_ms: i64, entropy: u64) -> Self {
+        let second = Timestamp::from_unix(now_ms.div_euclid(1000)).compact();
+        let mut text = format!("R{second}");
+        push_base32(&mut text, entropy, 12);
+        Self(text)
+    }
+}
+
+impl RefundNo {
+    /// The number of the `nth` refund of money that must go back: made of the payment alone, so
+    /// that a store that forgot it, being an older copy, asks WeChat for the same refund again.
+    pub fn owed(paid: &TransactionId, placed_at: Timestamp, nth: usize) -> Self {
+        let digest = super::hash::sha256(format!("{nth} {paid}").as_bytes());
+        let entropy = digest
+            .first_chunk()
+            .map_or(0, |first| u64::from_be_bytes(*first));
+        Self::new(placed_at.unix().saturating_mul(1000), entropy)
     }
 }
 
@@ -261,6 +286,30 @@ mod tests {
                 .ends_with("ZZZZZZZZZZZZ")
         );
         assert_eq!(a.as_str().parse::<OrderNo>(), Ok(a));
+    }
+
+    #[test]
+    fn a_refund_number_is_legal_and_differs_in_every_one_of_sixty_bits() {
+        let zero = RefundNo::new(BASE_MS, 0);
+        assert_eq!(zero.as_str(), "R20260101000030000000000000");
+        assert_eq!(zero.as_str().parse::<RefundNo>(), Ok(zero.clone()));
+        for bit in 0..60 {
+            assert_ne!(RefundNo::new(BASE_MS, 1 << bit), zero, "{bit}");
+        }
+        for text in ["", "a b", "a/b", &"1".repeat(65)] {
+            assert!(text.parse::<RefundNo>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_refund_of_owed_money_has_one_number_for_each_payment_and_turn() {
+        let at = Timestamp::from_unix(BASE_MS / 1000);
+        let paid = |n: u32| format!("4200{n}").parse().unwrap();
+        let first = RefundNo::owed(&paid(1), at, 0);
+        assert_eq!(RefundNo::owed(&paid(1), at, 0), first);
+        assert_ne!(RefundNo::owed(&paid(2), at, 0), first);
+        assert_ne!(RefundNo::owed(&paid(1), at, 1), first);
+        assert!(first.as_str().starts_with("R20260101000030"), "{first}");
     }
 
     #[test]

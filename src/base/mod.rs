@@ -12,6 +12,7 @@ pub mod secret;
 pub mod time;
 #[cfg(test)]
 pub(crate) mod trial;
+pub mod x509;
 pub mod xml;
 
 pub use id::{AppId, GoodsId, MchId, OpenId, OrderNo, OutTradeNo, PrepayId, RefundNo};

@@ -134,7 +134,7 @@ impl PublicKey {
         Self::from_spki(der.as_ref())
     }
 
-    fn from_spki(spki: &[u8]) -> Result<Self, BadKey> {
+    pub(super) fn from_spki(spki: &[u8]) -> Result<Self, BadKey> {
         let key =
             ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki).map_err(|_| BadKey::Rsa)?;
         Ok(Self {

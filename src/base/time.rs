@@ -76,6 +76,12 @@ impl Timestamp {
         (at.as_second() >= 0).then(|| Self::from_unix(at.as_second()))
     }
 
+    /// Reads the form of HTTP's `Date` header: `Thu, 01 Jan 2026 00:00:30 GMT`.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        (at.as_second() >= 0).then(|| Self::from_unix(at.as_second()))
+    }
+
     /// Reads APIv2's `yyyyMMddHHmmss`, Beijing time.
     pub fn from_compact(text: &str) -> Option<Self> {
         if text.len() != 14 || !text.bytes().all(|b| b.is_ascii_digit()) {

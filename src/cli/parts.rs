@@ -13,7 +13,8 @@ use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
 /// The route WeChat notifies payments to.
-const NOTIFY_PATH: &str = "/wx/pay/notify";
+pub(super) const NOTIFY_PATH: &str = "/wx/pay/notify";
+const REFUND_NOTIFY_PATH: &str = "/wx/refund/notify";
 const MIB: u64 = 1024 * 1024;
 
 /// Takes the address `listen` with the limits of `config`.
@@ -43,15 +44,23 @@ pub(super) async fn bind(
 pub(super) async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Store), Failure> {
     let client = Client::new().map_err(|why| Failure::failed("无法建立 HTTP 客户端", why))?;
     let store = open(&config, clock.clone()).await?;
-    Ok((over(store.clone(), client, config, clock), store))
+    Ok((over(store.clone(), client, config, clock)?, store))
 }
 
 /// The shop of `config` over an open store, which reaches WeChat through `client`.
-pub(crate) fn over(store: Store, client: Client, config: Config, clock: Clock) -> Arc<Shop> {
+///
+/// # Errors
+/// [`Failure::Failed`] when the keys of `config` cannot be set up.
+pub(crate) fn over(
+    store: Store,
+    client: Client,
+    config: Config,
+    clock: Clock,
+) -> Result<Arc<Shop>, Failure> {
     let settings = settings(&config);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
-    let wechat = Wechat::new(client, wechat(config));
-    Shop::new(store, tokens, wechat, clock, settings)
+    let wechat = Wechat::new(client, wechat(config)?);
+    Ok(Shop::new(store, tokens, wechat, clock, settings))
 }
 
 async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
@@ -97,6 +106,7 @@ fn settings(config: &Config) -> Settings {
         appid: config.wechat.appid.clone(),
         mchid: merchant.map(|merchant| merchant.mchid.clone()),
         notify_url: format!("{}{NOTIFY_PATH}", config.server.public_url),
+        refund_notify_url: format!("{}{REFUND_NOTIFY_PATH}", config.server.public_url),
         token_ttl: config.token.ttl,
         token_salt: config.token.salt.clone(),
         pay_within: config.order.pay_within,
@@ -108,28 +118,39 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn wechat(config: Config) -> WechatConfig {
+fn wechat(config: Config) -> Result<WechatConfig, Failure> {
     let Pay {
         version,
         api_base,
+        api_base_2,
         merchant,
     } = config.pay;
-    let (mchid, v2, v3) = match merchant {
-        Some(Merchant { mchid, v2, v3 }) => (Some(mchid), v2, v3),
-        None => (None, None, None),
+    let (mchid, v2, v2_identity, v3) = match merchant {
+        Some(Merchant {
+            mchid,
+            v2,
+            v2_identity,
+            v3,
+        }) => (Some(mchid), v2, v2_identity, v3),
+        None => (None, None, None, None),
     };
-    WechatConfig {
+    let v2_client = v2_identity.map(|(chain, key)| Client::with_identity(&chain, &key));
+    let v2_client = v2_client.transpose().map_err(|why| {
+        let keys = "[wechat.pay] v2_client_cert_file 与 v2_client_key_file 有误";
+        Failure::Wrong(format!("{keys}：{why}"))
+    })?;
+    Ok(WechatConfig {
         appid: config.wechat.appid,
         secret: config.wechat.secret,
         mini_base: config.wechat.api_base,
         pay: PayConfig {
             mchid,
             base: api_base,
-            base_2: None,
+            base_2: api_base_2,
             version,
             v2,
-            v2_client: None,
+            v2_client,
             v3,
         },
-    }
+    })
 }

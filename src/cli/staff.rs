@@ -1,4 +1,4 @@
-//! `admin`, `key` and `order`: done by the running server when there is one, else on the store itself.
+//! `admin`, `key` and `order`: done by the running server when there is one, else on the store.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

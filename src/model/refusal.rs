@@ -1,6 +1,6 @@
 //! When the business says no. One enum; routes map it to status and code, with no `_` arm.
 
-use crate::base::GoodsId;
+use crate::base::{Fen, GoodsId};
 
 /// Why a wish was not granted. Nothing has changed when one of these is returned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,4 +59,33 @@ pub enum Refusal {
     /// The same idempotency key came with another body.
     #[error("同一个 Idempotency-Key 已用于不同的请求")]
     IdempotencyKeyReused,
+    /// No such refund of this order.
+    #[error("没有这笔退款")]
+    RefundNotFound,
+    /// More than is left of the payment.
+    #[error("退款金额超过可退金额，还可退 {left} 元")]
+    RefundExceeds {
+        /// What may still be refunded.
+        left: Fen,
+    },
+    /// The payment is more than a year old.
+    #[error("付款已超过一年，微信支付不再受理退款，请线下与顾客结清")]
+    RefundTooOld,
+    /// WeChat takes no more parts of this payment.
+    #[error("一笔付款最多分 50 次退款，次数已用完，余款请线下与顾客结清")]
+    RefundTooManyParts,
+    /// WeChat refused the refund for good, and it is closed.
+    #[error("{said}")]
+    RefundRefused {
+        /// WeChat's code, or ours.
+        code: String,
+        /// The cause and what to do, in Chinese.
+        said: String,
+    },
+    /// Nothing that this program can do moves the refund.
+    #[error("{what}")]
+    RefundManual {
+        /// What a person has to do, in Chinese.
+        what: &'static str,
+    },
 }

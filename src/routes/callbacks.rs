@@ -1,4 +1,4 @@
-//! What WeChat sends us: payment results, in the protocol of the attempt they are about.
+//! What WeChat sends us: payment and refund results, in the protocol of the attempt they are about.
 
 use std::sync::Arc;
 
@@ -17,26 +17,38 @@ pub(super) async fn pay_notify(shop: Arc<Shop>, _: Anyone, mut req: Req) -> Outc
     let body = req.body().await?;
     let headers = SignatureHeaders::read(|name| req.header(name));
     let heard = shop.take_pay_notify(&headers, &body, at).await;
+    Ok(answer(&body, &heard))
+}
+
+/// `POST /wx/refund/notify`: the same for refund results.
+pub(super) async fn refund_notify(shop: Arc<Shop>, _: Anyone, mut req: Req) -> Outcome {
+    let at = req.at;
+    let body = req.body().await?;
+    let headers = SignatureHeaders::read(|name| req.header(name));
+    let heard = shop.take_refund_notify(&headers, &body, at).await;
+    Ok(answer(&body, &heard))
+}
+
+fn answer(body: &[u8], heard: &Heard) -> Response {
     // What is neither must not get a 200: to APIv3 that means success.
     let xml = [&b"<"[..], "\u{feff}".as_bytes()];
     let is_v2 = xml
         .iter()
         .any(|start| body.trim_ascii_start().starts_with(start));
-    Ok(if is_v2 {
-        v2_answer(&heard)
+    if is_v2 {
+        v2_answer(heard)
     } else {
-        v3_answer(&heard)
-    })
+        v3_answer(heard)
+    }
 }
 
 /// Source: 微信支付 APIv2 · 支付结果通知: 200, and the verdict in the XML.
 fn v2_answer(heard: &Heard) -> Response {
     let reply = match heard {
         Heard::Applied | Heard::NotOurs => v2::notify::success(),
-        Heard::Refund => v2::notify::fail("NOT YET"),
         Heard::Refused(_) => v2::notify::fail("REFUSED"),
         Heard::Unknown => v2::notify::fail("UNKNOWN ORDER"),
-        Heard::Mismatched(_) => v2::notify::fail("MISMATCH"),
+        Heard::Mismatched(_) | Heard::RefundDiffers(_) => v2::notify::fail("MISMATCH"),
         Heard::Unavailable => v2::notify::fail("TRY AGAIN"),
     };
     text(StatusCode::OK, "text/xml; charset=utf-8", reply)
@@ -52,10 +64,10 @@ struct Fail {
 fn v3_answer(heard: &Heard) -> Response {
     let (status, message) = match heard {
         Heard::Applied | Heard::NotOurs => return empty(StatusCode::NO_CONTENT),
-        Heard::Refund => (StatusCode::NOT_IMPLEMENTED, "尚不能处理退款通知"),
         Heard::Refused(_) => (StatusCode::UNAUTHORIZED, "验签或内容不通过"),
         Heard::Unknown => (StatusCode::NOT_FOUND, "没有这个商户订单号"),
         Heard::Mismatched(_) => (StatusCode::CONFLICT, "与支付单不符"),
+        Heard::RefundDiffers(_) => (StatusCode::CONFLICT, "与退款单不符"),
         Heard::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "暂时不能处理"),
     };
     json(

@@ -52,6 +52,12 @@ fn refused(refusal: &Refusal) -> HttpError {
         Refusal::UserBlocked => (S::FORBIDDEN, "USER_BLOCKED"),
         Refusal::PaymentBusy { .. } => (S::CONFLICT, "PAYMENT_BUSY"),
         Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
+        Refusal::RefundNotFound => (S::NOT_FOUND, "NOT_FOUND"),
+        Refusal::RefundExceeds { .. } => (S::CONFLICT, "REFUND_EXCEEDS"),
+        Refusal::RefundTooOld | Refusal::RefundTooManyParts | Refusal::RefundRefused { .. } => {
+            (S::CONFLICT, "REFUND_REFUSED")
+        }
+        Refusal::RefundManual { .. } => (S::CONFLICT, "REFUND_MANUAL"),
     };
     let detail = match refusal {
         Refusal::OutOfStock { goods_id, stock } => {
@@ -61,6 +67,8 @@ fn refused(refusal: &Refusal) -> HttpError {
             Some(json!({"field": field}))
         }
         Refusal::PaymentBusy { retry_after_s } => Some(json!({"retry_after_s": retry_after_s})),
+        Refusal::RefundExceeds { left } => Some(json!({"left_fen": left.get()})),
+        Refusal::RefundRefused { code, .. } => Some(json!({"code": code})),
         Refusal::OrderNotFound
         | Refusal::OrderPaid
         | Refusal::OrderClosed
@@ -68,7 +76,11 @@ fn refused(refusal: &Refusal) -> HttpError {
         | Refusal::GoodsNotFound(_)
         | Refusal::GoodsOffSale(_)
         | Refusal::UserBlocked
-        | Refusal::IdempotencyKeyReused => None,
+        | Refusal::IdempotencyKeyReused
+        | Refusal::RefundNotFound
+        | Refusal::RefundTooOld
+        | Refusal::RefundTooManyParts
+        | Refusal::RefundManual { .. } => None,
     };
     HttpError {
         detail,

@@ -116,7 +116,7 @@ pub(super) async fn list_orders(shop: Arc<Shop>, _: Merchant, req: Req) -> Outco
     };
     let page = shop.search_orders(query, page_wanted(&req)?).await?;
     let told = page.items.iter();
-    let told = told.map(|t| MerchantOrderView::new(&t.order, &t.attempts, &t.timeline));
+    let told = told.map(MerchantOrderView::new);
     let view = MerchantOrdersView {
         orders: told.collect(),
         next_cursor: page.next_cursor.as_deref(),

@@ -16,17 +16,17 @@ use crate::shop::orders::ToldOrder;
 use crate::web::{Outcome, Req, StatusCode, json, no_store};
 
 fn told(told: &ToldOrder) -> Outcome {
-    let view = MerchantOrderView::new(&told.order, &told.attempts, &told.timeline);
+    let view = MerchantOrderView::new(told);
     Ok(no_store(json(StatusCode::OK, &view)))
 }
 
 /// An order as the merchant sees it, for a command.
 pub fn order_json(told: &ToldOrder) -> Value {
-    let view = MerchantOrderView::new(&told.order, &told.attempts, &told.timeline);
+    let view = MerchantOrderView::new(told);
     serde_json::to_value(view).unwrap_or_default()
 }
 
-async fn show_again(shop: &Shop, order_no: OrderNo) -> Outcome {
+pub(super) async fn show_again(shop: &Shop, order_no: OrderNo) -> Outcome {
     told(&shop.told_order(order_no).await?)
 }
 

@@ -4,11 +4,14 @@ mod buyer;
 mod callbacks;
 mod callers;
 mod catalogue;
+mod claims;
 mod error;
 mod merchant;
 mod merchant_orders;
 mod ops;
 mod orders;
+mod refund_views;
+mod refunds;
 mod views;
 
 pub use callers::{Buyer, Merchant};
@@ -42,7 +45,13 @@ pub fn table() -> Vec<Route<Shop>> {
         route(POST, "/api/v1/orders/{order_no}/sync", orders::sync),
         route(POST, "/api/v1/orders/{order_no}/cancel", orders::cancel),
         route(POST, "/api/v1/orders/{order_no}/receive", orders::receive),
+        route(
+            POST,
+            "/api/v1/orders/{order_no}/refund-request",
+            refunds::request,
+        ),
         route(POST, "/wx/pay/notify", callbacks::pay_notify),
+        route(POST, "/wx/refund/notify", callbacks::refund_notify),
         route(GET, "/admin/v1/goods", merchant::list_goods),
         route(POST, "/admin/v1/goods", merchant::create_goods),
         route(GET, "/admin/v1/goods/{id}", merchant::show_goods),
@@ -64,6 +73,18 @@ pub fn table() -> Vec<Route<Shop>> {
             POST,
             "/admin/v1/orders/{order_no}/close",
             merchant_orders::close,
+        ),
+        route(POST, "/admin/v1/orders/{order_no}/refunds", refunds::create),
+        route(GET, "/admin/v1/orders/{order_no}/refunds", refunds::list),
+        route(
+            POST,
+            "/admin/v1/orders/{order_no}/refunds/{refund_no}/retry",
+            refunds::retry,
+        ),
+        route(
+            POST,
+            "/admin/v1/orders/{order_no}/refund-request/decline",
+            refunds::decline,
         ),
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),

@@ -7,12 +7,13 @@ use serde::Deserialize;
 use super::Buyer;
 use super::buyer::NewAddress;
 use super::catalogue::page_wanted;
+use super::claims::claim;
 use super::views::{OrderView, OrdersView};
-use crate::base::{GoodsId, OrderNo, Uid};
-use crate::model::{LineWanted, OrderStatus, Refusal};
+use crate::base::{GoodsId, OrderNo};
+use crate::model::{LineWanted, Order, OrderStatus, Refusal};
+use crate::shop::aftersale::Aftersale;
 use crate::shop::checkout::{Basket, Placing};
 use crate::shop::{Shop, ShopError};
-use crate::store::idempotency::{Claim, Usage};
 use crate::web::{HttpError, Outcome, Req, StatusCode, json, long_json, no_store, read_json};
 
 #[derive(Deserialize)]
@@ -42,14 +43,23 @@ pub(super) async fn place(shop: Arc<Shop>, buyer: Buyer, mut req: Req) -> Outcom
             remark: new.remark.unwrap_or_default(),
             address: new.address.map(Into::into),
         },
-        claim: claim(&req, buyer.uid(), &body)?,
+        claim: {
+            let caller = format!("uid {}", buyer.uid());
+            claim(&req, &caller, "POST /api/v1/orders", &body)?
+        },
         now: req.at,
     };
     let order = shop.place(placing).await?;
-    Ok(no_store(json(
-        StatusCode::CREATED,
-        &OrderView::from(&order),
-    )))
+    let nothing = Aftersale::default();
+    let view = OrderView::new(&order, &nothing);
+    Ok(no_store(json(StatusCode::CREATED, &view)))
+}
+
+/// An order as its buyer sees it.
+pub(super) async fn shown(shop: &Shop, order: Order) -> Outcome {
+    let after = shop.aftersale(&order).await?;
+    let view = OrderView::new(&order, &after);
+    Ok(no_store(json(StatusCode::OK, &view)))
 }
 
 fn wanted(line: &NewLine) -> LineWanted {
@@ -57,27 +67,6 @@ fn wanted(line: &NewLine) -> LineWanted {
         goods_id: GoodsId::new(line.goods_id),
         count: line.count,
     }
-}
-
-/// The claim that an `Idempotency-Key` makes; equal JSON values are equal bodies.
-fn claim(req: &Req, uid: Uid, body: &[u8]) -> Result<Option<Claim>, HttpError> {
-    let Some(key) = req.headers().get("idempotency-key") else {
-        return Ok(None);
-    };
-    let rule = "请求头 Idempotency-Key 必须是 1 到 64 个可见 ASCII 字符";
-    let legal =
-        |key: &&str| (1..=64).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
-    let key = key
-        .to_str()
-        .ok()
-        .filter(legal)
-        .ok_or_else(|| HttpError::invalid(rule))?;
-    let usage = Usage {
-        caller: &format!("uid {uid}"),
-        route: "POST /api/v1/orders",
-        key,
-    };
-    Ok(Some(Claim::new(usage, &read_json(body)?)))
 }
 
 /// The order named in the path; a number that cannot exist is one that does not.
@@ -113,7 +102,7 @@ pub(super) async fn list(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
 /// `GET /api/v1/orders/{order_no}`
 pub(super) async fn show(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let order = shop.order(buyer.uid(), order_no(&req)?).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, order).await
 }
 
 /// `POST /api/v1/orders/{order_no}/pay`: the five fields for `wx.requestPayment`.
@@ -129,7 +118,7 @@ pub(super) async fn cancel(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let (order_no, at) = (order_no(&req)?, req.at);
     no_fields(req).await?;
     let order = shop.cancel(buyer.uid(), order_no, at).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, order).await
 }
 
 /// `POST /api/v1/orders/{order_no}/sync`: asks WeChat for the truth.
@@ -137,7 +126,7 @@ pub(super) async fn sync(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
     let order_no = order_no(&req)?;
     no_fields(req).await?;
     let order = shop.sync(buyer.uid(), order_no).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, order).await
 }
 
 /// `POST /api/v1/orders/{order_no}/receive`
@@ -145,7 +134,7 @@ pub(super) async fn receive(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome 
     let (order_no, at) = (order_no(&req)?, req.at);
     no_fields(req).await?;
     let order = shop.receive(buyer.uid(), order_no, at).await?;
-    Ok(no_store(json(StatusCode::OK, &OrderView::from(&order))))
+    shown(&shop, order).await
 }
 
 /// A body without any field: the route needs none, so an empty body is as good as `{}`.

@@ -2,8 +2,11 @@
 
 use serde::{Serialize, Serializer};
 
+use super::refund_views::{RefundRequestView, RefundView};
 use crate::base::{GoodsId, Timestamp, TransactionId};
 use crate::model::{Address, Attempt, Entry, Goods, Line, Order, User};
+use crate::shop::aftersale::Aftersale;
+use crate::shop::orders::ToldOrder;
 use crate::store::Page;
 
 /// A moment, as the contract writes it.
@@ -15,7 +18,7 @@ impl Serialize for At {
     }
 }
 
-fn at(moment: Option<Timestamp>) -> Option<At> {
+pub(super) fn at(moment: Option<Timestamp>) -> Option<At> {
     moment.map(At)
 }
 
@@ -65,13 +68,14 @@ pub(super) struct OrderView<'a> {
     closed_at: Option<At>,
     closing_since: Option<At>,
     transaction_id: Option<&'a str>,
-    refund_request: Option<Never>,
-    refunds: [Never; 0],
+    refund_request: Option<RefundRequestView<'a>>,
+    refunds: Vec<RefundView<'a>>,
     shipments: [Never; 0],
 }
 
-impl<'a> From<&'a Order> for OrderView<'a> {
-    fn from(order: &'a Order) -> Self {
+impl<'a> OrderView<'a> {
+    /// `order` with what came after its payment.
+    pub(super) fn new(order: &'a Order, after: &'a Aftersale) -> Self {
         Self {
             order_no: order.order_no.as_str(),
             status: order.status.as_str(),
@@ -91,8 +95,8 @@ impl<'a> From<&'a Order> for OrderView<'a> {
             closed_at: at(order.closed_at),
             closing_since: at(order.closing_since),
             transaction_id: order.transaction_id.as_ref().map(TransactionId::as_str),
-            refund_request: None,
-            refunds: [],
+            refund_request: after.request.as_ref().map(RefundRequestView::from),
+            refunds: after.refunds.iter().map(RefundView::from).collect(),
             shipments: [],
         }
     }
@@ -104,9 +108,10 @@ pub(super) struct OrdersView<'a> {
     next_cursor: Option<&'a str>,
 }
 
-impl<'a> From<&'a Page<Order>> for OrdersView<'a> {
-    fn from(page: &'a Page<Order>) -> Self {
-        let orders = page.items.iter().map(OrderView::from).collect();
+impl<'a> From<&'a Page<(Order, Aftersale)>> for OrdersView<'a> {
+    fn from(page: &'a Page<(Order, Aftersale)>) -> Self {
+        let view = |(order, after): &'a (Order, Aftersale)| OrderView::new(order, after);
+        let orders = page.items.iter().map(view).collect();
         Self {
             orders,
             next_cursor: page.next_cursor.as_deref(),
@@ -165,14 +170,14 @@ pub(super) struct MerchantOrderView<'a> {
 }
 
 impl<'a> MerchantOrderView<'a> {
-    /// `order` with its payment attempts and its timeline.
-    pub(super) fn new(order: &'a Order, attempts: &[Attempt], timeline: &'a [Entry]) -> Self {
+    /// An order with all that is told about it.
+    pub(super) fn new(told: &'a ToldOrder) -> Self {
         Self {
-            order: OrderView::from(order),
-            uid: order.uid.get(),
-            merchant_note: &order.merchant_note,
-            payments: attempts.iter().map(PaymentView::from).collect(),
-            events: timeline.iter().map(EntryView::from).collect(),
+            order: OrderView::new(&told.order, &told.aftersale),
+            uid: told.order.uid.get(),
+            merchant_note: &told.order.merchant_note,
+            payments: told.attempts.iter().map(PaymentView::from).collect(),
+            events: told.timeline.iter().map(EntryView::from).collect(),
             shipping_report: None,
         }
     }

@@ -34,6 +34,14 @@ pub(super) fn check_query(credentials: &Credentials, call: &Call<'_>) -> Result<
     }
 }
 
+/// A target that takes no query.
+pub(super) fn check_no_query(call: &Call<'_>) -> Result<(), Refused> {
+    match call.target.split_once('?') {
+        None => Ok(()),
+        Some((_, query)) => Err(bad_param(query, "不支持的参数", "query")),
+    }
+}
+
 /// What an order is now. Source: 微信支付 APIv3 · 查询订单.
 pub(super) fn query(
     credentials: &Credentials,

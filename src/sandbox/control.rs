@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::delivery::Delivered;
+use super::delivery::{Delivered, Subject};
 use super::faults::{Faults, Pending};
 use super::login::planned;
 use super::pay_params::{self, PayParams, Wrong};
@@ -123,7 +123,8 @@ pub(super) async fn resend(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcom
 }
 
 async fn delivered(sandbox: &Sandbox, trade: Trade) -> Outcome {
-    let delivered = sandbox.deliver(&trade.order.out_trade_no).await;
+    let subject = Subject::Payment(trade.order.out_trade_no.clone());
+    let delivered = sandbox.deliver(&subject).await;
     Ok(shown(trade, delivered))
 }
 

@@ -1,4 +1,6 @@
-//! Brings payment notifies to the merchant, and again on WeChat's schedule until they are taken.
+//! Brings notifies of payments and refunds to the merchant.
+//!
+//! What is not taken comes again, on WeChat's schedule.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,12 +9,14 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::Sandbox;
 use super::faults::NotifyFault;
-use super::notify::{self, Telling};
-use super::trades::{Payment, Trade};
+use super::notify::{self, Notice, Telling};
+use super::refund_notify;
+use super::refunds::Refund;
+use super::trades::{Payment, Protocol, Trade};
+use super::{Book, Sandbox};
 use crate::base::Timestamp;
-use crate::web::{ClientError, Outgoing};
+use crate::web::ClientError;
 
 /// How long the merchant has to answer. Source: 微信支付 APIv2 · 支付结果通知.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -28,22 +32,86 @@ const GAPS_S: [u64; 15] = [
     15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10_800, 10_800, 10_800, 21_600, 21_600,
 ];
 
-/// The notifies that are to be sent later, by time and out_trade_no.
+/// What a notify is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// The payment of an out_trade_no.
+    Payment(String),
+    /// The end of an out_refund_no.
+    Refund(String),
+}
+
+/// A notify's content at the moment it is sent.
+enum Parcel {
+    Payment(Box<Trade>, Payment),
+    Refund(Box<Refund>),
+}
+
+impl Parcel {
+    fn protocol(&self) -> Protocol {
+        match self {
+            Self::Payment(trade, _) => trade.order.protocol,
+            Self::Refund(refund) => refund.wanted.protocol,
+        }
+    }
+
+    fn notice(&self) -> &Notice {
+        match self {
+            Self::Payment(_, payment) => &payment.notice,
+            Self::Refund(refund) => &refund.notice,
+        }
+    }
+}
+
+impl Book {
+    fn parcel(&self, subject: &Subject) -> Option<Parcel> {
+        match subject {
+            Subject::Payment(number) => {
+                let trade = self.trades.get(number)?.clone();
+                let payment = trade.payment.clone()?;
+                Some(Parcel::Payment(Box::new(trade), payment))
+            }
+            Subject::Refund(number) => {
+                let refund = self.refunds.get(number)?.clone();
+                Some(Parcel::Refund(Box::new(refund)))
+            }
+        }
+    }
+
+    fn notice_mut(&mut self, subject: &Subject) -> Option<&mut Notice> {
+        match subject {
+            Subject::Payment(number) => {
+                let payment = self.trades.get_mut(number)?.payment.as_mut()?;
+                Some(&mut payment.notice)
+            }
+            Subject::Refund(number) => Some(&mut self.refunds.get_mut(number)?.notice),
+        }
+    }
+
+    /// Ends the refunds whose time has come; their notifies are due at once.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        for number in self.refunds.settle(now) {
+            self.due.at(now, &Subject::Refund(number));
+        }
+    }
+}
+
+/// The notifies that are to be sent later, by time.
 #[derive(Default)]
-pub(super) struct Due(BTreeSet<(Timestamp, String)>);
+pub(super) struct Due(BTreeSet<(Timestamp, Subject)>);
 
 impl Due {
-    fn at(&mut self, when: Timestamp, out_trade_no: &str) {
-        self.0.insert((when, out_trade_no.to_owned()));
+    fn at(&mut self, when: Timestamp, subject: &Subject) {
+        self.0.insert((when, subject.clone()));
     }
 
     /// Takes out what is due at `now`, at most [`AT_ONCE`].
-    fn take(&mut self, now: Timestamp) -> Vec<String> {
-        let mut numbers = Vec::new();
-        while numbers.len() < AT_ONCE && self.0.first().is_some_and(|(when, _)| *when <= now) {
-            numbers.extend(self.0.pop_first().map(|(_, number)| number));
+    fn take(&mut self, now: Timestamp) -> Vec<Subject> {
+        let mut subjects = Vec::new();
+        while subjects.len() < AT_ONCE && self.0.first().is_some_and(|(when, _)| *when <= now) {
+            subjects.extend(self.0.pop_first().map(|(_, subject)| subject));
         }
-        numbers
+        subjects
     }
 }
 
@@ -69,52 +137,50 @@ impl Delivered {
 }
 
 impl Sandbox {
-    /// Delivers the notify of a paid trade once, with the fault that is pending.
-    pub(super) async fn deliver(&self, out_trade_no: &str) -> Delivered {
+    /// Delivers a notify once, with the fault that is pending.
+    pub(super) async fn deliver(&self, subject: &Subject) -> Delivered {
         let now = self.now();
-        let Some((fault, trade, payment)) = self.next_delivery(out_trade_no) else {
-            return Delivered::not("没有已支付的订单 / no paid trade");
+        let Some((fault, parcel)) = self.next_delivery(subject) else {
+            return Delivered::not("没有可通知的内容 / nothing to tell");
         };
-        let told = |telling| {
-            let whose = (&self.credentials, &self.keys);
-            notify::build(whose, (&trade, &payment), telling, now)
-        };
+        let send = |telling| self.send(&parcel, telling, now);
         let delivered = match fault {
             NotifyFault::Drop => Delivered::not("drop"),
-            NotifyFault::Delay if !payment.notice.delayed => {
-                self.delay(out_trade_no, now);
+            NotifyFault::Delay if !parcel.notice().delayed => {
+                self.delay(subject, now);
                 return Delivered::not("delay");
             }
-            NotifyFault::Duplicate => {
-                let twice = (
-                    self.send(&trade, told(Telling::Truth)),
-                    told(Telling::Truth),
-                );
-                tokio::join!(twice.0, self.send(&trade, twice.1)).0
-            }
-            NotifyFault::Normal | NotifyFault::Delay => {
-                self.send(&trade, told(Telling::Truth)).await
-            }
-            NotifyFault::BadSign => self.send(&trade, told(Telling::BadSign)).await,
-            NotifyFault::WrongAmount => self.send(&trade, told(Telling::WrongAmount)).await,
-            NotifyFault::WrongAppid => self.send(&trade, told(Telling::WrongAppid)).await,
+            NotifyFault::Duplicate => tokio::join!(send(Telling::Truth), send(Telling::Truth)).0,
+            NotifyFault::Normal | NotifyFault::Delay => send(Telling::Truth).await,
+            NotifyFault::BadSign => send(Telling::BadSign).await,
+            NotifyFault::WrongAmount => send(Telling::WrongAmount).await,
+            NotifyFault::WrongAppid => send(Telling::WrongAppid).await,
         };
-        self.record(out_trade_no, &delivered);
+        self.record(subject, &delivered);
         delivered
     }
 
-    fn next_delivery(&self, out_trade_no: &str) -> Option<(NotifyFault, Trade, Payment)> {
+    fn next_delivery(&self, subject: &Subject) -> Option<(NotifyFault, Parcel)> {
         let mut book = self.book();
-        let trade = book.trades.get(out_trade_no)?.clone();
-        let payment = trade.payment.clone()?;
-        Some((book.faults.next_notify(), trade, payment))
+        let parcel = book.parcel(subject)?;
+        Some((book.faults.next_notify(), parcel))
     }
 
-    async fn send(&self, trade: &Trade, outgoing: Outgoing) -> Delivered {
+    async fn send(&self, parcel: &Parcel, telling: Telling, now: Timestamp) -> Delivered {
+        let whose = (&self.credentials, &self.keys);
+        let built = match parcel {
+            Parcel::Payment(trade, payment) => {
+                Some(notify::build(whose, (trade, payment), telling, now))
+            }
+            Parcel::Refund(refund) => refund_notify::build(whose, refund, telling, now),
+        };
+        let Some(outgoing) = built else {
+            return Delivered::not("没有 notify_url / no notify_url");
+        };
         match self.client.send(outgoing, DEADLINE, ANSWER_BYTES).await {
             Ok(answer) => Delivered {
                 notify_status: Some(answer.status),
-                notify_accepted: notify::is_accepted(trade.order.protocol, &answer),
+                notify_accepted: notify::is_accepted(parcel.protocol(), &answer),
                 notify_problem: None,
             },
             Err(
@@ -126,23 +192,20 @@ impl Sandbox {
         }
     }
 
-    fn delay(&self, out_trade_no: &str, now: Timestamp) {
+    fn delay(&self, subject: &Subject, now: Timestamp) {
         let mut book = self.book();
-        let trade = book.trades.get_mut(out_trade_no);
-        if let Some(payment) = trade.and_then(|trade| trade.payment.as_mut()) {
-            payment.notice.delayed = true;
-            book.due.at(now.plus(DELAY), out_trade_no);
+        if let Some(notice) = book.notice_mut(subject) {
+            notice.delayed = true;
+            book.due.at(now.plus(DELAY), subject);
         }
     }
 
     /// Notes the outcome and, when the notify was never taken, plans the next delivery.
-    fn record(&self, out_trade_no: &str, delivered: &Delivered) {
+    fn record(&self, subject: &Subject, delivered: &Delivered) {
         let (now, mut book) = (self.now(), self.book());
-        let trade = book.trades.get_mut(out_trade_no);
-        let Some(payment) = trade.and_then(|trade| trade.payment.as_mut()) else {
+        let Some(notice) = book.notice_mut(subject) else {
             return;
         };
-        let notice = &mut payment.notice;
         notice.last_status = delivered.notify_status.or(notice.last_status);
         if delivered.notify_accepted {
             notice.accepted_at.get_or_insert(now);
@@ -151,30 +214,30 @@ impl Sandbox {
         notice.deliveries += 1;
         if let (None, Some(gap)) = (notice.accepted_at, gap) {
             let when = now.plus(Duration::from_secs(gap));
-            book.due.at(when, out_trade_no);
+            book.due.at(when, subject);
         }
     }
 
-    /// Sends what is due by the simulator's clock.
+    /// Ends refunds and sends what is due by the simulator's clock.
     pub(super) async fn tick(self: &Arc<Self>) {
-        let due = self.book().due.take(self.now());
+        let due = {
+            let (now, mut book) = (self.now(), self.book());
+            book.settle(now);
+            book.due.take(now)
+        };
         let mut sending = JoinSet::new();
-        for out_trade_no in due {
+        for subject in due {
             let sandbox = Arc::clone(self);
-            sending.spawn(async move { sandbox.deliver_if_untaken(&out_trade_no).await });
+            sending.spawn(async move { sandbox.deliver_if_untaken(&subject).await });
         }
         sending.join_all().await;
     }
 
-    async fn deliver_if_untaken(&self, out_trade_no: &str) {
-        let taken = |payment: &Payment| payment.notice.accepted_at.is_some();
-        let payment = self
-            .book()
-            .trades
-            .get(out_trade_no)
-            .and_then(|trade| trade.payment.clone());
-        if payment.is_some_and(|payment| !taken(&payment)) {
-            self.deliver(out_trade_no).await;
+    async fn deliver_if_untaken(&self, subject: &Subject) {
+        let untaken = |parcel: &Parcel| parcel.notice().accepted_at.is_none();
+        let parcel = self.book().parcel(subject);
+        if parcel.as_ref().is_some_and(untaken) {
+            self.deliver(subject).await;
         }
     }
 }

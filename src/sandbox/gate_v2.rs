@@ -9,7 +9,7 @@ use super::gateway::Judged;
 use super::sign_v2::SignType;
 use super::talk_v2::{self, Refused};
 use super::verdicts::Verdict;
-use super::{Sandbox, calls_v2, order_v2};
+use super::{Sandbox, calls_v2, order_v2, refunds_v2};
 use crate::base::Timestamp;
 use crate::base::secret::random;
 use crate::base::xml::Fields;
@@ -37,6 +37,18 @@ pub(super) async fn query(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome
 /// `POST /pay/closeorder`
 pub(super) async fn close(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
     let work = |asked: &Asked<'_>| calls_v2::close(&mut sandbox.book().trades, asked);
+    sandbox.serve_v2(req, work).await
+}
+
+/// `POST /secapi/pay/refund`
+pub(super) async fn refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |asked: &Asked<'_>| refunds_v2::apply(&mut sandbox.book(), asked);
+    sandbox.serve_v2(req, work).await
+}
+
+/// `POST /pay/refundquery`
+pub(super) async fn refund_query(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |asked: &Asked<'_>| refunds_v2::query(&mut sandbox.book(), asked);
     sandbox.serve_v2(req, work).await
 }
 

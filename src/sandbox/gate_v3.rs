@@ -11,7 +11,7 @@ use super::notify::spoil;
 use super::sign_v3::wechatpay_headers;
 use super::talk_v3::{self, Call, Refused};
 use super::verdicts::Verdict;
-use super::{Sandbox, calls_v3, order_v3};
+use super::{Sandbox, calls_v3, order_v3, refunds_v3};
 use crate::base::Timestamp;
 use crate::base::secret::random;
 use crate::web::header::HeaderName;
@@ -60,6 +60,31 @@ pub(super) async fn close(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome
         calls_v3::check_close(&sandbox.credentials, call)?;
         calls_v3::close(&mut sandbox.book().trades, &number, now)
     };
+    sandbox.serve_v3(req, work).await
+}
+
+/// `POST /v3/refund/domestic/refunds`
+pub(super) async fn refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |call: &Call<'_>, now| refunds_v3::apply(&mut sandbox.book(), call, now);
+    sandbox.serve_v3(req, work).await
+}
+
+/// `GET /v3/refund/domestic/refunds/{out_refund_no}`
+pub(super) async fn refund_query(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let number = req.param_text("out_refund_no").into_owned();
+    let work = |call: &Call<'_>, now| {
+        calls_v3::check_no_query(call)?;
+        refunds_v3::query(&mut sandbox.book(), &number, now)
+    };
+    sandbox.serve_v3(req, work).await
+}
+
+/// `POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund`
+pub(super) async fn abnormal_refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let id = req.param_text("refund_id").into_owned();
+    let opens = |sealed: &str| sandbox.keys.wechat.open(sealed).is_ok();
+    let work =
+        |call: &Call<'_>, now| refunds_v3::take_up(&mut sandbox.book(), &id, call, (now, &opens));
     sandbox.serve_v3(req, work).await
 }
 

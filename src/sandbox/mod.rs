@@ -8,6 +8,7 @@
 mod calls_v2;
 mod calls_v3;
 mod control;
+mod control_refunds;
 mod credentials;
 mod delivery;
 mod faults;
@@ -19,6 +20,11 @@ mod notify;
 mod order_v2;
 mod order_v3;
 mod pay_params;
+mod pay_routes;
+mod refund_notify;
+mod refunds;
+mod refunds_v2;
+mod refunds_v3;
 mod rules;
 mod running;
 mod shape_v3;
@@ -50,6 +56,10 @@ mod pay_form_table;
 #[cfg(test)]
 mod pay_params_table;
 #[cfg(test)]
+mod refunds_alive;
+#[cfg(test)]
+mod refunds_tests;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod trades_table;
@@ -71,6 +81,7 @@ use credentials::Keys;
 use delivery::Due;
 use faults::Pending;
 use login::Logins;
+use refunds::Refunds;
 use trades::Trades;
 use verdicts::Verdicts;
 
@@ -90,6 +101,7 @@ pub struct Sandbox {
 struct Book {
     logins: Logins,
     trades: Trades,
+    refunds: Refunds,
     due: Due,
     faults: Pending,
     verdicts: Verdicts,
@@ -102,6 +114,7 @@ impl Sandbox {
             book: Mutex::new(Book {
                 logins: Logins::new(&credentials.appid),
                 trades: Trades::new(),
+                refunds: Refunds::new(),
                 due: Due::default(),
                 faults: Pending::default(),
                 verdicts: Verdicts::default(),
@@ -153,7 +166,7 @@ impl std::fmt::Debug for Sandbox {
 /// The simulator's routes: WeChat's own paths, then the control routes of CONTRACT §6.
 pub fn routes() -> Vec<Route<Sandbox>> {
     let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
-    vec![
+    let mut table = vec![
         route(get.clone(), "/sns/jscode2session", gateway::login),
         route(post.clone(), "/pay/unifiedorder", gate_v2::unified_order),
         route(get.clone(), "/pay/unifiedorder", gate_v2::unified_order),
@@ -196,5 +209,7 @@ pub fn routes() -> Vec<Route<Sandbox>> {
         route(put.clone(), "/sandbox/faults", control::set_faults),
         route(get, "/sandbox/config", control::config),
         route(put, "/sandbox/clock", control::move_clock),
-    ]
+    ];
+    table.extend(pay_routes::routes());
+    table
 }

@@ -49,7 +49,7 @@ pub(super) enum Telling {
 }
 
 /// The appid of another mini program.
-const FOREIGN_APPID: &str = "wxffffffffffffffff";
+pub(super) const FOREIGN_APPID: &str = "wxffffffffffffffff";
 
 struct Told {
     appid: String,
@@ -168,25 +168,41 @@ fn v3_body(
     told: &Told,
     credentials: &Credentials,
 ) -> Vec<u8> {
-    let plain = v3_plain((trade, payment), told, credentials).to_string();
-    let (key, nonce) = (credentials.v3_key.reveal().as_bytes(), random_text(12));
-    let sealed = cipher::gcm_seal(key, nonce.as_bytes(), b"transaction", plain.as_bytes())
-        .expect("32-byte key, 12-byte nonce");
-    let envelope = json!({
+    let plain = v3_plain((trade, payment), told, credentials);
+    let head = json!({
         "id": payment.notice.id,
         "create_time": payment.success_at.rfc3339(),
-        "resource_type": "encrypt-resource",
         "event_type": "TRANSACTION.SUCCESS",
         "summary": "支付成功",
-        "resource": {
-            "original_type": "transaction",
-            "algorithm": "AEAD_AES_256_GCM",
-            "ciphertext": BASE64.encode(&sealed),
-            "associated_data": "transaction",
-            "nonce": nonce,
-        },
     });
-    envelope.to_string().into_bytes()
+    sealed_envelope(credentials, head, ("transaction", &plain))
+}
+
+/// The envelope with its resource sealed under the APIv3 key.
+///
+/// Source: 微信支付 APIv3 · 如何解密回调报文.
+pub(super) fn sealed_envelope(
+    credentials: &Credentials,
+    mut head: Value,
+    (kind, plain): (&str, &Value),
+) -> Vec<u8> {
+    head["resource_type"] = json!("encrypt-resource");
+    head["resource"] = sealed_resource(credentials, kind, plain.to_string().as_bytes());
+    head["resource"]["original_type"] = json!(kind);
+    head.to_string().into_bytes()
+}
+
+/// `algorithm`, `ciphertext`, `associated_data` and `nonce` of a sealed text.
+pub(super) fn sealed_resource(credentials: &Credentials, kind: &str, plain: &[u8]) -> Value {
+    let (key, nonce) = (credentials.v3_key.reveal().as_bytes(), random_text(12));
+    let sealed = cipher::gcm_seal(key, nonce.as_bytes(), kind.as_bytes(), plain)
+        .expect("32-byte key, 12-byte nonce");
+    json!({
+        "algorithm": "AEAD_AES_256_GCM",
+        "ciphertext": BASE64.encode(&sealed),
+        "associated_data": kind,
+        "nonce": nonce,
+    })
 }
 
 /// The payment itself. Source: 微信支付 APIv3 · 支付成功回调通知, 解密后的报文.

@@ -6,6 +6,12 @@ pub(super) fn is_out_trade_no(text: &str) -> bool {
     (6..=32).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// 1 to 64 of `A–Z a–z 0–9 _ - | * @`. Source: 微信支付 APIv3 · 申请退款, out_refund_no.
+pub(super) fn is_out_refund_no(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-|*@".contains(&b);
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
 /// An http(s) URL with a host and a path, without query or fragment.
 ///
 /// Loopback is let through: the simulator serves servers that are not public.

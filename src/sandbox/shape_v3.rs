@@ -87,6 +87,43 @@ const STORE: &[Field] = &[
 ];
 /// Source: 微信支付 APIv3 · 关闭订单, 请求参数.
 pub(super) const CLOSE: &[Field] = &[Field("mchid", Required, Text(32, any))];
+/// Source: 微信支付 APIv3 · 申请退款, 请求参数.
+pub(super) const REFUND: &[Field] = &[
+    Field("transaction_id", Optional, Text(32, is_graphic)),
+    Field("out_trade_no", Optional, Text(32, rules::is_out_trade_no)),
+    Field("out_refund_no", Required, Text(64, rules::is_out_refund_no)),
+    Field("reason", Optional, Text(80, any)),
+    Field("notify_url", Optional, Text(256, rules::is_notify_url)),
+    Field("funds_account", Optional, Text(32, is_funds)),
+    Field("amount", Required, Object(REFUND_AMOUNT)),
+    Field("goods_detail", Optional, List(65_536, REFUND_GOODS)),
+];
+const REFUND_AMOUNT: &[Field] = &[
+    Field("refund", Required, Whole(1)),
+    Field("total", Required, Whole(1)),
+    Field("currency", Required, Text(16, is_cny)),
+    Field("from", Optional, List(65_536, REFUND_FROM)),
+];
+const REFUND_FROM: &[Field] = &[
+    Field("account", Required, Text(32, is_account)),
+    Field("amount", Required, Whole(1)),
+];
+const REFUND_GOODS: &[Field] = &[
+    Field("merchant_goods_id", Required, Text(32, any)),
+    Field("wechatpay_goods_id", Optional, Text(32, any)),
+    Field("goods_name", Optional, Text(256, any)),
+    Field("unit_price", Required, Whole(0)),
+    Field("refund_amount", Required, Whole(1)),
+    Field("refund_quantity", Required, Whole(1)),
+];
+/// Source: 微信支付 APIv3 · 发起异常退款, 请求参数.
+pub(super) const ABNORMAL: &[Field] = &[
+    Field("out_refund_no", Required, Text(64, rules::is_out_refund_no)),
+    Field("type", Required, Text(32, is_card_kind)),
+    Field("bank_type", Optional, Text(16, is_debit_bank)),
+    Field("bank_account", Optional, Text(1024, any)),
+    Field("real_name", Optional, Text(1024, any)),
+];
 const SETTLE: &[Field] = &[Field("profit_sharing", Optional, Flag)];
 
 fn any(_: &str) -> bool {
@@ -103,6 +140,28 @@ fn is_cny(text: &str) -> bool {
 
 fn is_graphic(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn is_funds(text: &str) -> bool {
+    matches!(text, "AVAILABLE" | "UNSETTLED")
+}
+
+fn is_account(text: &str) -> bool {
+    matches!(text, "AVAILABLE" | "UNAVAILABLE")
+}
+
+fn is_card_kind(text: &str) -> bool {
+    matches!(text, "USER_BANK_CARD" | "MERCHANT_BANK_CARD")
+}
+
+/// Source: 微信支付 APIv3 · 发起异常退款, bank_type.
+fn is_debit_bank(text: &str) -> bool {
+    const BANKS: [&str; 15] = [
+        "ICBC", "CMB", "ABC", "CCB", "BOC", "COMM", "SPDB", "CITIC", "CEB", "CMBC", "CIB", "GDB",
+        "PAB", "PSBC", "NBCB",
+    ];
+    let bank = text.strip_suffix("_DEBIT");
+    bank.is_some_and(|bank| BANKS.contains(&bank))
 }
 
 fn is_ip(text: &str) -> bool {

@@ -201,16 +201,30 @@ impl Stage {
         body: Option<&Value>,
     ) -> Incoming {
         let body = body.map_or(vec![], |body| body.to_string().into_bytes());
+        self.send_v3((method, target), vec![], body).await
+    }
+
+    /// The same for a POST whose `Wechatpay-Serial` names a key.
+    pub(super) async fn call_v3_naming(&self, key: &str, target: &str, body: &Value) -> Incoming {
+        let naming = vec![("Wechatpay-Serial", key.to_owned())];
+        let body = body.to_string().into_bytes();
+        self.send_v3((Method::POST, target), naming, body).await
+    }
+
+    async fn send_v3(
+        &self,
+        (method, target): (Method, &str),
+        mut headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+    ) -> Incoming {
         let mut wire = Wire::of_bytes(body);
         wire.method = if method == Method::GET { "GET" } else { "POST" };
         wire.target = target.to_owned();
         wire.timestamp = self.clock.now().unix().to_string();
         let wire = wire.signed();
-        let headers = vec![
-            ("Authorization", wire.authorization()),
-            ("Accept", "application/json".to_owned()),
-            ("Content-Type", "application/json".to_owned()),
-        ];
+        headers.push(("Authorization", wire.authorization()));
+        headers.push(("Accept", "application/json".to_owned()));
+        headers.push(("Content-Type", "application/json".to_owned()));
         self.send((method, target), headers, wire.body).await
     }
 

@@ -42,6 +42,8 @@ fn unproved(code: &'static str, message: impl Into<String>) -> Refused {
 pub(super) enum Shape {
     Any,
     TradeNo,
+    RefundNo,
+    Whole,
     Fee,
     Ip,
     Time,
@@ -136,6 +138,8 @@ fn fits(value: &str, shape: &Shape) -> bool {
     match shape {
         Shape::Any => true,
         Shape::TradeNo => rules::is_out_trade_no(value),
+        Shape::RefundNo => rules::is_out_refund_no(value),
+        Shape::Whole => value.bytes().all(|b| b.is_ascii_digit()),
         Shape::Fee => Fen::from_digits(value).is_some_and(|fen| fen > Fen::ZERO),
         Shape::Ip => value.parse::<IpAddr>().is_ok(),
         Shape::Time => Timestamp::from_compact(value).is_some(),
@@ -158,6 +162,14 @@ impl Refused {
             kind: Kind::of(code),
             proved: Some(sign_type),
             ..unproved(code, message)
+        }
+    }
+
+    /// The same refusal, of a kind that a correct merchant meets too.
+    pub(super) fn business(self) -> Self {
+        Self {
+            kind: Kind::Business,
+            ..self
         }
     }
 

@@ -51,6 +51,14 @@ impl Refused {
         }
     }
 
+    /// The same refusal, of a kind that a correct merchant meets too.
+    pub(super) fn business(self) -> Self {
+        Self {
+            kind: Kind::Business,
+            ..self
+        }
+    }
+
     pub(super) fn verdict(&self) -> Verdict {
         Verdict {
             kind: self.kind,

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::credentials::{Credentials, Keys};
@@ -15,7 +16,7 @@ use super::suspects;
 use super::talk_v3::{self, Call};
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::xml::Fields;
-use crate::base::{Secret, Timestamp};
+use crate::base::{Secret, Timestamp, cipher, hash};
 
 fn golden(name: &str) -> String {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wechat");
@@ -279,5 +280,17 @@ fn the_merchant_key_of_the_vectors_signs_as_they_say() {
             "{}",
             vector["id"]
         );
+    }
+}
+
+#[test]
+fn a_refund_is_sealed_into_the_req_info_the_vectors_open() {
+    for vector in v2("refund_req_info") {
+        let key = hash::md5_hex(text(&vector, "/api_key").as_bytes());
+        assert_eq!(key, text(&vector, "/aes_key_ascii"), "{}", vector["id"]);
+        let plain = text(&vector, "/plaintext").as_bytes();
+        let sealed = cipher::ecb256_seal(key.as_bytes(), plain).unwrap();
+        let sealed = BASE64.encode(&sealed);
+        assert_eq!(sealed, text(&vector, "/req_info"), "{}", vector["id"]);
     }
 }

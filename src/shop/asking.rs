@@ -85,6 +85,7 @@ impl Shop {
             }
         }
         self.finish_closing(order_no.clone()).await?;
+        self.settle_refunds(&order_no).await?;
         self.order_of(owner, order_no).await
     }
 

@@ -7,7 +7,7 @@ use crate::model::goods::check_text;
 use crate::model::order::NewOrder;
 use crate::model::price::{check_lines, line_of};
 use crate::model::{Address, LineWanted, Order, Refusal};
-use crate::store::idempotency::{self, Begun, Claim};
+use crate::store::idempotency::{self, Answer, Begun, Claim};
 use crate::store::{Tx, goods, orders};
 
 /// What a buyer wants to order.
@@ -60,8 +60,11 @@ impl Shop {
         let write = self.store.write(move |tx: &mut Tx<'_>| match &claim {
             None => place(tx, &key, &new, &lines),
             Some(claim) => match idempotency::begin(tx, &key, claim, new.now)? {
-                Begun::Again(order) => Ok(*order),
-                Begun::Reused => Err(Refusal::IdempotencyKeyReused.into()),
+                Begun::Again(Answer::Order(order)) => Ok(*order),
+                // A key lies by its route, so a refund here is another use of it.
+                Begun::Again(Answer::Refund(_)) | Begun::Reused => {
+                    Err(Refusal::IdempotencyKeyReused.into())
+                }
                 Begun::Fresh => {
                     let order = place(tx, &key, &new, &lines)?;
                     idempotency::keep(tx, &key, claim, &order)?;

@@ -3,6 +3,7 @@
 //! The wish is on disk first, with the due work that carries it to its end; whoever wished may see
 //! it done at once, but nothing depends on that.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::effects::Desk;
@@ -14,7 +15,7 @@ use crate::model::order::Closer;
 use crate::model::{
     Attempt, AttemptState, Entry, Order, OrderEvent, OrderStatus, Protocol, Refusal,
 };
-use crate::store::due::{self, Due, Work};
+use crate::store::due::{self, Due, Work, WorkKind};
 use crate::store::orders::{self, Owner};
 use crate::store::{Tx, attempts};
 
@@ -36,6 +37,12 @@ fn pause(step: u16) -> Duration {
     HEAD_START
         .saturating_mul(doubled.unwrap_or(u32::MAX))
         .min(LONGEST)
+}
+
+/// Whether a try after so many is told in the timeline when it changes nothing: the first ten
+/// minutes each, then one in ten minutes. WeChat may be away for days.
+fn is_told(step: u16) -> bool {
+    step < 20 || step.is_multiple_of(20)
 }
 
 /// Keeps that someone wants `order` closed. Where WeChat must confirm it, that becomes due work.
@@ -176,9 +183,16 @@ impl Shop {
         let Some(_turn) = self.turns.now(&order_no) else {
             return self.leave().await;
         };
-        let next = self.clock.now().plus(pause(due.step));
         if self.waits_for_close(&order_no).await? {
-            self.close_out(&order_no, next).await?;
+            if is_told(due.step) {
+                self.turns.speak(&order_no);
+            } else {
+                self.turns.hush(&order_no);
+            }
+            let next = self.clock.now().plus(pause(due.step));
+            let tried = self.close_out(&order_no, next).await;
+            self.turns.speak(&order_no);
+            tried?;
         }
         let (waits, now) = (self.waits_for_close(&order_no).await?, self.clock.now());
         let write = self.store.write(move |tx: &mut Tx<'_>| {
@@ -201,6 +215,29 @@ impl Shop {
             }))
         });
         read.await
+    }
+
+    /// Gives every close that is wished due work, also one that an older version left without.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(super) async fn take_up_closes(&self) -> Result<usize, ShopError> {
+        let (key, now) = (self.field_key(), self.clock.now());
+        let write = self.store.write(move |tx: &mut Tx<'_>| {
+            let end_of_time = Timestamp::from_unix(i64::MAX);
+            let planned = due::due_now(tx, &[WorkKind::Close], end_of_time, usize::MAX)?;
+            let planned: HashSet<Work> = planned.into_iter().map(|due| due.work).collect();
+            let mut taken = 0;
+            for order_no in orders::closing(tx, &key)? {
+                let work = Work::Close(order_no);
+                if !planned.contains(&work) {
+                    due::schedule(tx, now, &work, 0);
+                    taken += 1;
+                }
+            }
+            Ok::<_, ShopError>(taken)
+        });
+        write.await
     }
 
     /// Closes an order whose time is up: at once without an attempt, else by due work.

@@ -5,6 +5,8 @@ use super::notify::Heard;
 use super::stand::{PAY_WITHIN_S, STOCK, Stand};
 use super::{ShopError, tests::shop_at};
 use crate::model::{AttemptState, OrderStatus, Refusal};
+use crate::store::Tx;
+use crate::store::orders::{self, Owner};
 
 fn is_paid<T: std::fmt::Debug>(outcome: Result<T, ShopError>) -> bool {
     matches!(outcome, Err(ShopError::Refused(Refusal::OrderPaid)))
@@ -167,4 +169,42 @@ async fn a_close_that_was_wished_before_a_crash_is_carried_out_after_it() {
         (after.status().await, after.stock().await),
         (OrderStatus::Closed, STOCK)
     );
+}
+
+#[tokio::test]
+async fn a_close_that_an_older_version_left_without_due_work_is_taken_up() {
+    let stand = Stand::open().await;
+    stand.pay().await.unwrap();
+    let (key, order_no) = (stand.shop.field_key(), stand.order_no.clone());
+    let since = stand.now();
+    let write = stand.shop.store.write(move |tx: &mut Tx<'_>| {
+        let before = orders::require_order(tx, &key, &order_no, Owner::Any)?;
+        let after = crate::model::Order {
+            closing_since: Some(since),
+            ..before.clone()
+        };
+        Ok::<_, ShopError>(orders::update(tx, &key, &before, &after)?)
+    });
+    write.await.unwrap();
+    assert_eq!(stand.shop.take_up_closes().await.unwrap(), 1);
+    assert_eq!(stand.shop.take_up_closes().await.unwrap(), 0);
+    stand.work().await;
+    assert_eq!(stand.status().await, OrderStatus::Closed);
+}
+
+#[tokio::test]
+async fn days_without_wechat_do_not_flood_the_timeline() {
+    let stand = Stand::open().await;
+    stand.pay().await.unwrap();
+    stand.wechat.fault(Some(Fault::Young));
+    stand.cancel().await.unwrap();
+    for _ in 0..100 {
+        stand.shop.clock().advance(30);
+        stand.shop.tick(stand.now()).await.unwrap();
+    }
+    let told = stand.lines("order.not_closed").await.len();
+    assert!((20..30).contains(&told), "{told}");
+    stand.wechat.fault(None);
+    stand.pass(60).await;
+    assert_eq!(stand.status().await, OrderStatus::Closed);
 }

@@ -1,12 +1,11 @@
 //! Carries out what follows from a decision, in the transaction that keeps the decision.
 
-use super::ShopError;
+use super::{ShopError, refund_desk};
 use crate::base::cipher::FieldKey;
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
 use crate::base::{OutTradeNo, Timestamp, TransactionId};
-use crate::model::{Effect, Entry, Order, OrderEvent};
-use crate::store::unmatched::{self, Unmatched};
+use crate::model::{Attempt, Effect, Entry, Order, OrderEvent, RefundKind};
 use crate::store::{StoreError, Tx, attempts, goods, orders};
 
 /// Where and when a decision is carried out.
@@ -35,7 +34,7 @@ impl Desk<'_, '_> {
         Ok(after)
     }
 
-    fn carry_out(&mut self, order: &Order, effect: Effect) -> Result<(), ShopError> {
+    pub(super) fn carry_out(&mut self, order: &Order, effect: Effect) -> Result<(), ShopError> {
         #[cfg(test)]
         match effect {
             Effect::ReturnStock if trial::is(Planted::StockReturnedTwice) => {
@@ -50,19 +49,11 @@ impl Desk<'_, '_> {
             Effect::RefundSurplus {
                 attempt,
                 transaction_id,
-            } => Ok(self.owe(
-                order,
-                attempt,
-                transaction_id,
-                "订单已支付过，这笔多付的钱须退回",
-            )?),
-            Effect::RefundLate => {
-                let Some(id) = order.transaction_id.clone() else {
-                    return Ok(());
-                };
-                let attempt = order.paid_by.unwrap_or(1);
-                Ok(self.owe(order, attempt, id, "订单已关闭且库存不足，这笔钱须退回")?)
-            }
+            } => self.owe(order, attempt, &transaction_id, RefundKind::Surplus),
+            Effect::RefundLate => match (order.paid_by, order.transaction_id.clone()) {
+                (Some(attempt), Some(id)) => self.owe(order, attempt, &id, RefundKind::Late),
+                (None, _) | (_, None) => Ok(()),
+            },
             Effect::Note { kind, text } => Ok(self.note(order, kind, text)?),
         }
     }
@@ -80,25 +71,22 @@ impl Desk<'_, '_> {
         orders::note(self.tx, &order.order_no, Entry::new(self.now, kind, text))
     }
 
-    /// Writes down that money must go back, where the merchant finds it until it has gone.
+    /// Opens the refund of money that must go back, which the attempt's payment brought.
     fn owe(
         &mut self,
         order: &Order,
         attempt: u16,
-        transaction_id: TransactionId,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        let out_trade_no = OutTradeNo::new(order.order_no.clone(), attempt);
-        let paid = attempts::attempt(self.tx, &out_trade_no)?;
-        let owed = Unmatched {
-            out_trade_no: out_trade_no.to_string(),
-            transaction_id,
-            amount: paid.map_or(order.total, |attempt| attempt.amount),
-            reason: reason.to_owned(),
-            first_at: self.now,
-            last_at: self.now,
-            times: 1,
+        paid: &TransactionId,
+        kind: RefundKind,
+    ) -> Result<(), ShopError> {
+        let number = OutTradeNo::new(order.order_no.clone(), attempt);
+        let Some(attempt) = attempts::attempt(self.tx, &number)? else {
+            return Ok(());
         };
-        unmatched::put(self.tx, &owed)
+        let paid = Attempt {
+            transaction_id: Some(paid.clone()),
+            ..attempt
+        };
+        refund_desk::open_in(self, order, &paid, kind).map(|_| ())
     }
 }

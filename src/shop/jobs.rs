@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::runner::{Ended, Runner};
-use super::{Shop, ShopError};
+use super::{Shop, ShopError, certificates};
 use crate::base::Timestamp;
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
@@ -26,7 +26,12 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 3] = [WorkKind::Expire, WorkKind::Close, WorkKind::Query];
+const KINDS: [WorkKind; 4] = [
+    WorkKind::Expire,
+    WorkKind::Close,
+    WorkKind::Query,
+    WorkKind::Refund,
+];
 
 /// Whether more is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +46,13 @@ pub enum More {
 pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let sweep = tokio::spawn(sweep(Arc::clone(&shop)));
+    let certificates = tokio::spawn(certificates::keep(Arc::clone(&shop)));
     let mut runner = Runner::default();
+    match shop.take_up_closes().await {
+        Ok(0) => {}
+        Ok(taken) => tracing::info!(taken, "继续完成尚未得到微信确认的关单"),
+        Err(error) => tracing::error!(%error, "查找未完成的关单出错，下次启动再查"),
+    }
     loop {
         let mut pause = TICK;
         if runner.room() > 0 {
@@ -68,6 +79,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
         }
     }
     sweep.abort();
+    certificates.abort();
     runner.finish(LAST_WORK).await;
 }
 
@@ -133,12 +145,9 @@ impl Shop {
             Work::Expire(order_no) => self.expire(order_no.clone(), now).await,
             Work::Close(_) => self.due_close(due).await,
             Work::Query(_) => self.due_query(due).await,
+            Work::Refund(_) => self.due_refund(due).await,
             // Not among KINDS: nothing of these is looked for yet.
-            Work::Refund(_)
-            | Work::Report(_)
-            | Work::Message(..)
-            | Work::Complete(_)
-            | Work::Bill(_) => Ok(()),
+            Work::Report(_) | Work::Message(..) | Work::Complete(_) | Work::Bill(_) => Ok(()),
         }
     }
 

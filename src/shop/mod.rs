@@ -3,8 +3,10 @@
 //! A use case orders the steps across store and WeChat. It asks `model` what follows, keeps it in
 //! one transaction, and only then answers.
 
+pub mod aftersale;
 mod amending;
 pub mod asking;
+mod certificates;
 pub mod checkout;
 pub mod closing;
 pub mod effects;
@@ -16,6 +18,11 @@ pub mod login;
 pub mod notify;
 pub mod orders;
 pub mod pay;
+mod refund_calls;
+mod refund_desk;
+mod refund_notify;
+mod refund_requests;
+pub mod refunds;
 mod runner;
 pub mod staff;
 pub mod trace;
@@ -44,6 +51,8 @@ pub struct Settings {
     pub mchid: Option<MchId>,
     /// Where WeChat sends payment results: `public_url` and the path of the route.
     pub notify_url: String,
+    /// Where WeChat sends refund results.
+    pub refund_notify_url: String,
     /// How long a buyer's token lives.
     pub token_ttl: Duration,
     /// Goes into every token.

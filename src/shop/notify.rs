@@ -7,11 +7,13 @@ use crate::base::trial::{self, Planted};
 use crate::base::{OutTradeNo, Timestamp};
 use crate::model::attempt::{Counted, Mismatch};
 use crate::model::order::Paid;
+use crate::model::refund::RefundMismatch;
 use crate::model::{Attempt, AttemptState, Entry, Order, OrderEvent, Payment};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
 use crate::store::{StoreError, Tx, attempts, goods};
-use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders};
+
+use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders, Trace};
 
 /// What became of a notification. Only the first two are acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +22,14 @@ pub enum Heard {
     Applied,
     /// Genuine, of an event that is nothing of ours: acknowledged, so that it is not repeated.
     NotOurs,
-    /// Genuine, of a refund: not acknowledged, because nothing here can take it in yet.
-    Refund,
     /// Not genuine, not readable, or stale. Nothing changed.
     Refused(NotifyRefusal),
     /// Genuine, but no attempt has this number. Written down, alarmed, not acknowledged.
     Unknown,
     /// Genuine, but not what its attempt waits for. Written down, alarmed, not acknowledged.
     Mismatched(Mismatch),
+    /// Genuine, but not as the refund it names. Written down, alarmed, not acknowledged.
+    RefundDiffers(RefundMismatch),
     /// The store cannot write now: WeChat must tell us again.
     Unavailable,
 }
@@ -80,6 +82,8 @@ impl Shop {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Heard, ShopError> {
+        let trace = Trace::new(&self.clock);
+        self.wechat.learn_key(headers.serial(), &trace).await;
         match self.wechat.open_notify(headers, body, now) {
             Ok(Opened::Paid(paid)) => {
                 let payment = paid.payment(now);
@@ -95,7 +99,13 @@ impl Shop {
                     Err(refusal) => self.refuse(attempt, refusal).await,
                 }
             }
-            Ok(Opened::Other { event_type }) => Ok(other_event(&event_type)),
+            Ok(Opened::Other { event_type }) if event_type.starts_with("REFUND") => {
+                Ok(self.hear_refund(headers, body, now).await)
+            }
+            Ok(Opened::Other { event_type }) => {
+                tracing::warn!(event_type, "收到支付与退款以外的微信通知");
+                Ok(Heard::NotOurs)
+            }
             Err(refusal) => Ok(Heard::Refused(refusal)),
         }
     }
@@ -166,15 +176,6 @@ impl Shop {
         }
         let entry = Entry::new(self.clock.now(), kind, text);
         self.keep_entries(order_no.clone(), vec![entry]).await
-    }
-}
-
-fn other_event(event_type: &str) -> Heard {
-    tracing::warn!(event_type, "收到支付以外的微信通知");
-    if event_type.starts_with("REFUND") {
-        Heard::Refund
-    } else {
-        Heard::NotOurs
     }
 }
 
@@ -270,21 +271,18 @@ fn keep_unmatched(
     unmatched::put(desk.tx, &notify)
 }
 
-fn log_heard(heard: &Heard) {
+pub(super) fn log_heard(heard: &Heard) {
     match heard {
         Heard::Applied | Heard::NotOurs | Heard::Unavailable => {}
-        Heard::Refund => {
-            tracing::error!(
-                alarm = true,
-                "收到退款通知，本版本尚不能处理，等微信再次通知"
-            );
-        }
         Heard::Refused(refusal) if refusal.is_probe() => {
             tracing::debug!("微信签名探测，按签名错误拒绝");
         }
-        Heard::Refused(refusal) => tracing::warn!(%refusal, "拒绝一条支付通知"),
+        Heard::Refused(refusal) => tracing::warn!(%refusal, "拒绝一条微信通知"),
         Heard::Unknown => {
-            tracing::error!(alarm = true, "真实的支付通知找不到支付单，已列入待对账");
+            tracing::error!(alarm = true, "真实的微信通知找不到支付单，已列入待对账");
+        }
+        Heard::RefundDiffers(why) => {
+            tracing::error!(alarm = true, %why, "微信说的退款与本店的不符，已列入待对账");
         }
         Heard::Mismatched(why) => {
             tracing::error!(alarm = true, %why, "真实的支付通知与支付单不符，已列入待对账");

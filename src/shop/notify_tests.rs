@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::{Fen, OrderNo, TransactionId, Uid};
 use crate::model::order::NewOrder;
-use crate::model::{Line, Order, OrderStatus, Protocol};
+use crate::model::{Line, Order, OrderStatus, Protocol, Refund, RefundKind};
 use crate::store::PageWanted;
 use std::sync::Arc;
 
@@ -84,6 +84,11 @@ async fn keep(shop: &Shop, order: Order, attempts_made: u16, stock: u64) {
 async fn told(shop: &Shop, body: &str) -> Heard {
     let none = SignatureHeaders::read(|_| None);
     shop.take_pay_notify(&none, body.as_bytes(), at(60)).await
+}
+
+async fn refunds_of(shop: &Shop) -> Vec<Refund> {
+    let order_no = order(OrderStatus::Paid).order_no;
+    shop.refunds(order_no).await.unwrap()
 }
 
 async fn unmatched_of(shop: &Shop) -> Vec<Unmatched> {
@@ -197,8 +202,9 @@ async fn money_on_a_second_attempt_is_owed_back() {
         (attempts[1].state, attempts[1].counted),
         (AttemptState::Paid, false)
     );
-    let owed = unmatched_of(&shop).await;
-    assert_eq!(owed.len(), 1);
+    let owed = refunds_of(&shop).await;
+    assert_eq!((owed.len(), owed[0].kind), (1, RefundKind::Surplus));
+    assert!(owed[0].next_at.is_some(), "due work sends it");
     assert_eq!(
         (owed[0].transaction_id.as_str(), owed[0].amount),
         ("42002", Fen::new(788))
@@ -221,7 +227,14 @@ async fn late_money_takes_the_stock_again_or_is_owed_back() {
         let (order, _, rest) = state(&shop).await;
         assert_eq!((order.status, rest), (status, left));
         assert!(order.paid_at.is_some() && order.transaction_id.is_some());
-        assert_eq!(unmatched_of(&shop).await.len(), owed);
+        let refunds = refunds_of(&shop).await;
+        assert_eq!(refunds.len(), owed);
+        for refund in refunds {
+            assert_eq!(
+                (refund.kind, refund.amount),
+                (RefundKind::Late, Fen::new(788))
+            );
+        }
     }
 }
 

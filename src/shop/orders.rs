@@ -1,17 +1,20 @@
 //! Looking at orders, changing them, receiving.
 
+use super::aftersale::Aftersale;
 use super::effects::Desk;
 use super::{Shop, ShopError};
 use crate::base::{OrderNo, Timestamp, Uid};
 use crate::model::{Attempt, Entry, Order, OrderChange, OrderEvent, OrderStatus};
 use crate::store::orders::{self, OrderQuery, Owner};
-use crate::store::{Page, PageWanted, Tx, View, attempts};
+use crate::store::{Page, PageWanted, StoreError, Tx, View, attempts};
 
 /// An order with everything that is told about it.
 #[derive(Clone, Debug)]
 pub struct ToldOrder {
     /// The order.
     pub order: Order,
+    /// Its refunds, and the buyer's wish to be refunded.
+    pub aftersale: Aftersale,
     /// Its payment attempts, oldest first.
     pub attempts: Vec<Attempt>,
     /// Its timeline, oldest first.
@@ -22,6 +25,7 @@ fn told(view: &View<'_>, order: Order) -> Result<ToldOrder, ShopError> {
     let attempts = attempts::all(view, &order.order_no)?;
     let timeline = orders::timeline(view, &order)?;
     Ok(ToldOrder {
+        aftersale: Aftersale::of(view, &order)?,
         order,
         attempts,
         timeline,
@@ -55,11 +59,18 @@ impl Shop {
         uid: Uid,
         status: Option<OrderStatus>,
         page: PageWanted,
-    ) -> Result<Page<Order>, ShopError> {
+    ) -> Result<Page<(Order, Aftersale)>, ShopError> {
         let (key, query) = (self.field_key(), OrderQuery::of_user(uid, status));
-        self.store
-            .read(move |view| Ok(orders::list(view, &key, &query, &page)?))
-            .await
+        let read = self.store.read(move |view| {
+            let found = orders::list(view, &key, &query, &page)?;
+            let with = |order: Order| Aftersale::of(view, &order).map(|after| (order, after));
+            let items = found.items.into_iter().map(with);
+            Ok(Page {
+                items: items.collect::<Result<_, StoreError>>()?,
+                next_cursor: found.next_cursor,
+            })
+        });
+        read.await
     }
 
     /// The buyer confirms receipt.

@@ -70,7 +70,8 @@ impl Shop {
                     self.replace(&attempt).await?;
                     continue;
                 }
-                Next::Open(..) => return Err(busy(TURN_RETRY_S)),
+                // The order changed while its attempt was made: look again.
+                Next::Open(..) => continue,
                 Next::Send(attempt) => attempt,
             };
             match self.prepay(&attempt).await {

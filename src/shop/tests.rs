@@ -20,6 +20,7 @@ pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<Mc
         appid,
         mchid,
         notify_url: "http://127.0.0.1/wx/pay/notify".into(),
+        refund_notify_url: "http://127.0.0.1/wx/refund/notify".into(),
         token_ttl: Duration::from_secs(7200),
         token_salt: Secret::from("salt"),
         pay_within: Duration::from_secs(1800),

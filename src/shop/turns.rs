@@ -33,6 +33,7 @@ struct Seen {
     gate: Arc<Gate<()>>,
     asked_ms: Option<i64>,
     noted: Vec<(&'static str, i64)>,
+    hushed: bool,
 }
 
 impl Seen {
@@ -84,6 +85,22 @@ impl Turns {
             seen.noted.push((kind, now_ms));
             true
         })
+    }
+
+    /// Keeps what is said about the order out of its timeline, as long as nothing follows from it.
+    /// Only who holds its turn may ask for this, and ends it with [`Turns::speak`].
+    pub(super) fn hush(&self, order_no: &OrderNo) {
+        self.seen(order_no, |seen| seen.hushed = true);
+    }
+
+    /// Ends [`Turns::hush`].
+    pub(super) fn speak(&self, order_no: &OrderNo) {
+        self.seen(order_no, |seen| seen.hushed = false);
+    }
+
+    /// Whether the order is hushed.
+    pub(super) fn is_hushed(&self, order_no: &OrderNo) -> bool {
+        self.seen(order_no, |seen| seen.hushed)
     }
 
     /// Forgets orders that nobody talks about.

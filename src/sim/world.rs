@@ -180,6 +180,7 @@ impl World {
         let client = Client::in_process(wire(&Arc::downgrade(self), Wires::ToWechat, Some(&gone)));
         let config = self.config(version);
         let shop = parts::over(store.clone(), client, config, self.clock.clone());
+        let shop = shop.unwrap_or_else(|_| panic!("a shop of a good configuration"));
         let life = Arc::new(Life::new(Arc::clone(&shop), store, self.clock.clone()));
         let world = Arc::downgrade(self);
         let pause = move || match world.upgrade() {

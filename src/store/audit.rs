@@ -5,7 +5,7 @@ use super::due::WorkKind;
 use super::orders::Indexed;
 use super::records::{AttemptRecord, OrderRecord, OwnerRecord, PaidByRecord};
 use super::records::{UidRecord, UserRecord};
-use super::{KeyRange, Read, StoreError, View, attempts, goods, keys};
+use super::{KeyRange, Read, StoreError, View, attempts, goods, keys, refunds};
 use crate::base::OrderNo;
 
 /// How many keys are held in memory at a time.
@@ -26,6 +26,7 @@ pub fn audit_indexes(view: &View<'_>) -> Result<Vec<String>, StoreError> {
     user_indexes(view, &mut faults)?;
     payments(view, &mut faults)?;
     goods::audit(view, &mut faults)?;
+    refunds::audit(view, &mut faults)?;
     Ok(faults)
 }
 

@@ -56,6 +56,12 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
         created_at: at(0),
         answer: order(),
     };
+    let refund = || samples::refund(&samples::order(1, 0, 9), 7);
+    let second = IdempotencyV2 {
+        body: [8; 32],
+        created_at: at(0),
+        answer: RefundRecord::V1(refund()),
+    };
     let number = attempt.out_trade_no.clone();
     vec![
         ("number_v1", value(KEY, &NumberRecord::V1(300))),
@@ -84,6 +90,16 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             value(KEY, &UidRecord::V1(crate::base::Uid::new(7))),
         ),
         ("idempotency_v1", value(KEY, &IdempotencyRecord::V1(first))),
+        ("idempotency_v2", value(KEY, &IdempotencyRecord::V2(second))),
+        ("refund_v1", value(KEY, &RefundRecord::V1(refund()))),
+        (
+            "refund_index_v1",
+            value(KEY, &RefundIndexRecord::V1(refund().refund_no)),
+        ),
+        (
+            "refund_request_v1",
+            value(KEY, &RefundRequestRecord::V1(samples::request("坏了"))),
+        ),
         (
             "unmatched_v1",
             value(KEY, &UnmatchedRecord::V1(samples::unmatched())),
@@ -92,6 +108,13 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
         (
             "api_key_v1",
             value(KEY, &ApiKeyRecord::V1(samples::api_key())),
+        ),
+        (
+            "certificate_v1",
+            value(
+                KEY,
+                &CertificateRecord::V1("-----BEGIN CERTIFICATE-----".to_owned()),
+            ),
         ),
         ("token_v1", value(KEY, &TokenRecord::V1(token()))),
         (
@@ -149,9 +172,14 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<UserRecord>("user_v1", view);
         again::<UidRecord>("uid_v1", view);
         again::<IdempotencyRecord>("idempotency_v1", view);
+        again::<IdempotencyRecord>("idempotency_v2", view);
+        again::<RefundRecord>("refund_v1", view);
+        again::<RefundIndexRecord>("refund_index_v1", view);
+        again::<RefundRequestRecord>("refund_request_v1", view);
         again::<UnmatchedRecord>("unmatched_v1", view);
         again::<AdminRecord>("admin_v1", view);
         again::<ApiKeyRecord>("api_key_v1", view);
+        again::<CertificateRecord>("certificate_v1", view);
         again::<TokenRecord>("token_v1", view);
         again::<UserTokensRecord>("user_tokens_v1", view);
         Ok(())

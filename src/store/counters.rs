@@ -15,15 +15,20 @@ pub(super) enum Counter {
 
 /// The next number, from 1. It is used up even when what it was for is deleted later.
 pub(super) fn next(tx: &mut Tx<'_>, counter: Counter) -> Result<u64, StoreError> {
-    let key = keys::counter(match counter {
+    let key = key(counter);
+    let next = number(tx, &key)?.unwrap_or(0).saturating_add(1);
+    codec::put(tx, key, &NumberRecord::V1(next))?;
+    Ok(next)
+}
+
+/// Where the last number of a counter is kept.
+pub(super) fn key(counter: Counter) -> Vec<u8> {
+    keys::counter(match counter {
         Counter::Uid => 1,
         Counter::Goods => 2,
         Counter::ApiKey => 3,
         Counter::Unmatched => 4,
-    });
-    let next = number(tx, &key)?.unwrap_or(0).saturating_add(1);
-    codec::put(tx, key, &NumberRecord::V1(next))?;
-    Ok(next)
+    })
 }
 
 /// The bare number under `key`.

@@ -1,4 +1,4 @@
-//! Idempotency keys: the first answer to a key, given again for 24 hours.
+//! Idempotency keys: the first answer to a key, an order or a refund, given again for 24 hours.
 //!
 //! CONTRACT: per caller and route; the same body is the same JSON value.
 
@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::codec::{self, collect, damaged};
-use super::records::{IdempotencyRecord, IdempotencyV1, OrderRecord};
+use super::records::RefundRecord;
+use super::records::{IdempotencyRecord, IdempotencyV1, IdempotencyV2, OrderRecord};
 use super::{Read, StoreError, Tx, keys};
-use crate::base::cipher::FieldKey;
+use crate::base::cipher::{CannotOpen, FieldKey};
 use crate::base::{Timestamp, hash};
-use crate::model::Order;
+use crate::model::{Order, Refund};
 
 /// How long a key is honoured.
 pub const HONOURED: Duration = Duration::from_secs(DAY_S);
@@ -58,10 +59,19 @@ impl Claim {
 pub enum Begun {
     /// Nothing: carry out the request and [`keep`] the answer in the same transaction.
     Fresh,
-    /// This order was the first answer.
-    Again(Box<Order>),
+    /// This was the first answer.
+    Again(Answer),
     /// The key came with another body before.
     Reused,
+}
+
+/// What a key was answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The order that was placed.
+    Order(Box<Order>),
+    /// The refund that was opened, as it was then.
+    Refund(Box<Refund>),
 }
 
 /// What is known of the key of `claim` at `now`.
@@ -77,18 +87,19 @@ pub fn begin(
     let today = day(now);
     for day in [today, today.saturating_sub(1)] {
         let key = keys::idempotency(day, &claim.key);
-        let Some(IdempotencyRecord::V1(first)) = codec::get(read, &key)? else {
+        let Some(first) = codec::get::<IdempotencyRecord>(read, &key)? else {
             continue;
         };
-        if now.since(first.created_at) >= HONOURED {
+        let (body, created_at) = first.claimed();
+        if now.since(created_at) >= HONOURED {
             continue;
         }
-        if first.body != claim.body {
+        if body != claim.body {
             return Ok(Begun::Reused);
         }
-        let order = first.answer.open(field_key);
-        let order = order.map_err(|_| damaged::<IdempotencyRecord>(read, &key))?;
-        return Ok(Begun::Again(Box::new(order)));
+        let answer = first.answer(field_key);
+        let answer = answer.map_err(|_| damaged::<IdempotencyRecord>(read, &key))?;
+        return Ok(Begun::Again(answer));
     }
     Ok(Begun::Fresh)
 }
@@ -110,6 +121,48 @@ pub fn keep(
         answer: OrderRecord::seal(order, field_key),
     });
     codec::put(tx, keys::idempotency(day(created_at), &claim.key), &record)
+}
+
+impl IdempotencyRecord {
+    fn claimed(&self) -> ([u8; 32], Timestamp) {
+        match self {
+            Self::V1(first) => (first.body, first.created_at),
+            Self::V2(first) => (first.body, first.created_at),
+        }
+    }
+
+    fn answer(self, field_key: &FieldKey) -> Result<Answer, CannotOpen> {
+        Ok(match self {
+            Self::V1(first) => Answer::Order(Box::new(first.answer.open(field_key)?)),
+            Self::V2(first) => {
+                let RefundRecord::V1(refund) = first.answer;
+                Answer::Refund(Box::new(refund))
+            }
+        })
+    }
+}
+
+/// Keeps `refund`, as it is now, as the first answer to the key of `claim`; again while the first
+/// request has not been answered.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn keep_refund(tx: &mut Tx<'_>, claim: &Claim, refund: &Refund) -> Result<(), StoreError> {
+    let created_at = refund.created_at;
+    let record = IdempotencyRecord::V2(IdempotencyV2 {
+        body: claim.body,
+        created_at,
+        answer: RefundRecord::V1(refund.clone()),
+    });
+    codec::put(tx, keys::idempotency(day(created_at), &claim.key), &record)
+}
+
+/// Forgets the key of `claim`, used at `created_at`: its request was refused after all.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn release(tx: &mut Tx<'_>, claim: &Claim, created_at: Timestamp) -> Result<(), StoreError> {
+    codec::delete::<IdempotencyRecord>(tx, keys::idempotency(day(created_at), &claim.key))
 }
 
 /// Forgets at most `limit` keys that are honoured no more; tells how many.
@@ -138,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::store::Store;
-    use crate::store::samples::{at, field_key, long_order, order, write};
+    use crate::store::samples::{at, field_key, long_order, order, refund, write};
 
     fn claim(caller: &str, key: &str, body: &Value) -> Claim {
         let route = "POST /api/v1/orders";
@@ -170,7 +223,7 @@ mod tests {
             assert_eq!(begun(&store, mine, 80_000).await, Begun::Fresh);
             let kept = first.clone();
             write(&store, move |tx| Ok(keep(tx, &field_key(), &mine, &kept)?)).await;
-            let again = Begun::Again(Box::new(first));
+            let again = Begun::Again(Answer::Order(Box::new(first)));
             assert_eq!(begun(&store, mine, 80_000).await, again);
             assert_eq!(begun(&store, mine, 80_000 + 86_399).await, again);
             assert_eq!(begun(&store, mine, 80_000 + 86_400).await, Begun::Fresh);
@@ -179,6 +232,26 @@ mod tests {
             let foreign = claim("uid 2", "k", &json!({"a": 1}));
             assert_eq!(begun(&store, foreign, 80_001).await, Begun::Fresh);
         }
+    }
+
+    #[tokio::test]
+    async fn a_refund_is_given_again_as_it_was_kept_last_and_not_after_its_release() {
+        let store = Store::memory();
+        let mine = claim("key 1", "k", &json!({"amount_fen": 1}));
+        let opened = refund(&order(1, 0, 1), 1);
+        let at_once = opened.created_at.unix() - at(0).unix();
+        let told = Refund {
+            last_error: None,
+            ..opened.clone()
+        };
+        for kept in [opened.clone(), told] {
+            let again = Begun::Again(Answer::Refund(Box::new(kept.clone())));
+            write(&store, move |tx| Ok(keep_refund(tx, &mine, &kept)?)).await;
+            assert_eq!(begun(&store, mine, at_once).await, again);
+        }
+        let created_at = opened.created_at;
+        write(&store, move |tx| Ok(release(tx, &mine, created_at)?)).await;
+        assert_eq!(begun(&store, mine, at_once).await, Begun::Fresh);
     }
 
     #[tokio::test]

@@ -18,7 +18,11 @@
 //! | `d` | kind of work, due second, subject | due work |
 //! | `i` | day, digest of caller, route and key | idempotency key |
 //! | `n` `N` | digest of a notify; number | unmatched notify: its number; itself |
+//! | `r` | refund_no | refund |
+//! | `R` | order_no, 0, refund_no | index: a refund of the order |
+//! | `f` | order_no | the buyer's newest wish to be refunded |
 //! | `M` `K` | name; digest of key | admin; API key |
+//! | `v` | serial | platform certificate of WeChat |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
 //! | F1 | second, uid | index: when to sweep a user's tokens (cache) |
@@ -26,7 +30,8 @@
 
 use super::KeyRange;
 use crate::base::hash;
-use crate::base::{AppId, GoodsId, OpenId, OrderNo, OutTradeNo, Timestamp, TransactionId, Uid};
+use crate::base::{AppId, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo};
+use crate::base::{Timestamp, TransactionId, Uid};
 use crate::model::OrderStatus;
 
 pub(super) const COUNTER: u8 = b'c';
@@ -46,8 +51,12 @@ pub(super) const DUE: u8 = b'd';
 pub(super) const IDEMPOTENCY: u8 = b'i';
 pub(super) const UNMATCHED_SEEN: u8 = b'n';
 pub(super) const UNMATCHED: u8 = b'N';
+pub(super) const REFUND: u8 = b'r';
+pub(super) const ORDER_REFUND: u8 = b'R';
+pub(super) const REFUND_REQUEST: u8 = b'f';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
+pub(super) const CERTIFICATE: u8 = b'v';
 pub(super) const PIECE: u8 = b'p';
 pub(super) const TOKEN: u8 = 0xF0;
 pub(super) const TOKEN_SWEEP: u8 = 0xF1;
@@ -216,12 +225,38 @@ pub(super) fn unmatched(number: u64) -> Vec<u8> {
     key(UNMATCHED, &[&number.to_be_bytes()])
 }
 
+pub(super) fn refund(refund_no: &RefundNo) -> Vec<u8> {
+    key(REFUND, &[refund_no.as_str().as_bytes()])
+}
+
+/// Starts the index of all refunds of an order.
+pub(super) fn order_refunds(order_no: &OrderNo) -> Vec<u8> {
+    key(ORDER_REFUND, &[order_no.as_str().as_bytes(), END])
+}
+
+pub(super) fn order_refund(order_no: &OrderNo, refund_no: &RefundNo) -> Vec<u8> {
+    let parts = [
+        order_no.as_str().as_bytes(),
+        END,
+        refund_no.as_str().as_bytes(),
+    ];
+    key(ORDER_REFUND, &parts)
+}
+
+pub(super) fn refund_request(order_no: &OrderNo) -> Vec<u8> {
+    key(REFUND_REQUEST, &[order_no.as_str().as_bytes()])
+}
+
 pub(super) fn admin(name: &str) -> Vec<u8> {
     key(ADMIN, &[name.as_bytes()])
 }
 
 pub(super) fn api_key(digest: &[u8; 32]) -> Vec<u8> {
     key(API_KEY, &[digest])
+}
+
+pub(super) fn certificate(serial: &str) -> Vec<u8> {
+    key(CERTIFICATE, &[serial.as_bytes()])
 }
 
 /// A further piece of the long record under `whole`.

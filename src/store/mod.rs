@@ -13,6 +13,9 @@ mod copy_tests;
 mod counters;
 mod disk;
 mod error;
+mod floor;
+#[cfg(test)]
+mod floor_tests;
 mod format;
 mod frame;
 #[cfg(test)]
@@ -65,11 +68,13 @@ mod writer;
 mod writer_tests;
 
 pub mod attempts;
+pub mod certificates;
 pub mod due;
 pub mod goods;
 pub mod idempotency;
 pub mod orders;
 pub mod queries;
+pub mod refunds;
 pub mod staff;
 pub mod tokens;
 pub mod unmatched;

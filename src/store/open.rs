@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Disk, RealDisk, private_dir};
+use super::floor;
 use super::format::{self, Format, Mark, Place};
 use super::frame::Chain;
 use super::health::{Health, REBUILD};
@@ -124,6 +125,9 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
         None => opening.open_trusted(commit, &health)?,
         Some(latest) => opening.open_rebuilt(Content { latest, commit }, &health)?,
     };
+    if opening.may_be_older(working_set) {
+        floor::raise(&set, config.clock.now_ms()).map_err(|why| Opening::failed(&health, why))?;
+    }
     let report = OpenReport {
         found: opening.found,
         commit,
@@ -311,6 +315,14 @@ impl<'o> Opening<'o> {
             .map_err(|why| Self::failed(health, why))?;
         remove_rebuild_mark(&config.data_dir).map_err(|why| Self::failed(health, why))?;
         Ok((set, WorkingSet::Rebuilt { keys }))
+    }
+
+    /// Whether what was opened may lack what was served from here before.
+    fn may_be_older(&self, working_set: WorkingSet) -> bool {
+        match (self.found, working_set) {
+            (Found::Nothing, _) | (Found::Store, WorkingSet::Opened) => false,
+            (Found::Copy, _) | (Found::Store, WorkingSet::Rebuilt { .. }) => true,
+        }
     }
 
     fn open_set(&self, health: &Arc<Health>) -> Result<SledSet, OpenError> {

@@ -84,6 +84,27 @@ pub fn require_order(
     order.ok_or(Failure::Refused(Refusal::OrderNotFound))
 }
 
+/// The orders whose close is wished and not confirmed.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn closing(read: &impl Read, field_key: &FieldKey) -> Result<Vec<OrderNo>, StoreError> {
+    let pending = KeyRange::prefix(&keys::status_orders(OrderStatus::Pending));
+    let mut found = vec![];
+    for (key, value) in codec::collect(read, &pending, usize::MAX)? {
+        let OwnerRecord::V1(uid) = codec::decode(read, &key, &value)?;
+        let number = key.get(2..).and_then(|n| std::str::from_utf8(n).ok());
+        let Some(order_no) = number.and_then(|n| n.parse().ok()) else {
+            return Err(damaged::<OwnerRecord>(read, &key));
+        };
+        let order = of_user(read, field_key, uid, &order_no)?;
+        if order.is_some_and(|order| order.closing_since.is_some()) {
+            found.push(order_no);
+        }
+    }
+    Ok(found)
+}
+
 /// Keeps a new order with its indexes and its expiry. Stock is taken by `goods::take_stock`.
 pub fn insert(tx: &mut Tx<'_>, field_key: &FieldKey, order: &Order) {
     for (key, value) in Indexed::from(order).keys() {

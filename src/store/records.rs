@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::codec::Record;
 use super::sealed::{Place, Sealed};
 use crate::base::cipher::{CannotOpen, FieldKey};
-use crate::base::{AppId, Fen, OpenId, OrderNo, OutTradeNo, Timestamp, TransactionId, Uid};
+use crate::base::{AppId, Fen, OpenId, OrderNo, OutTradeNo, RefundNo};
+use crate::base::{Timestamp, TransactionId, Uid};
 use crate::model::{Attempt, Entry, Goods, Line, Order, OrderStatus, User};
+use crate::model::{Refund, RefundRequest};
 
 /// Ties a kind of record to its name; long ones may be laid down in pieces.
 macro_rules! records {
@@ -34,8 +36,12 @@ records! {
     UidRecord "openid" false
     IdempotencyRecord "idempotency key" true
     UnmatchedRecord "unmatched notify" true
+    RefundRecord "refund" true
+    RefundIndexRecord "refund of an order" false
+    RefundRequestRecord "refund request" true
     AdminRecord "admin" true
     ApiKeyRecord "API key" true
+    CertificateRecord "platform certificate" true
     TokenRecord "token" false
     UserTokensRecord "tokens of a user" false
 }
@@ -89,8 +95,26 @@ pub(super) enum UidRecord {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) enum RefundRecord {
+    V1(Refund),
+}
+
+/// The refund that the key names, because a refund_no may hold any sign of a key.
+#[derive(Serialize, Deserialize)]
+pub(super) enum RefundIndexRecord {
+    V1(RefundNo),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum RefundRequestRecord {
+    V1(RefundRequest),
+}
+
+/// The first answer to a key: an order, or a refund.
+#[derive(Serialize, Deserialize)]
 pub(super) enum IdempotencyRecord {
     V1(IdempotencyV1),
+    V2(IdempotencyV2),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,6 +130,12 @@ pub(super) enum AdminRecord {
 #[derive(Serialize, Deserialize)]
 pub(super) enum ApiKeyRecord {
     V1(super::staff::ApiKey),
+}
+
+/// A platform certificate of WeChat, as PEM.
+#[derive(Serialize, Deserialize)]
+pub(super) enum CertificateRecord {
+    V1(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -124,6 +154,14 @@ pub(super) struct IdempotencyV1 {
     pub(super) body: [u8; 32],
     pub(super) created_at: Timestamp,
     pub(super) answer: OrderRecord,
+}
+
+/// The first answer to an idempotency key that opened a refund.
+#[derive(Serialize, Deserialize)]
+pub(super) struct IdempotencyV2 {
+    pub(super) body: [u8; 32],
+    pub(super) created_at: Timestamp,
+    pub(super) answer: RefundRecord,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -6,10 +6,13 @@ use super::unmatched::Unmatched;
 use super::users::Login;
 use super::{Failure, Store, Tx};
 use crate::base::cipher::FieldKey;
-use crate::base::{Fen, GoodsId, OpenId, OrderNo, OutTradeNo, Timestamp, Uid};
+use crate::base::{Fen, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo, Timestamp, Uid};
 use crate::model::attempt::Counted;
 use crate::model::order::NewOrder;
+use crate::model::refund::NewRefund;
+use crate::model::refund_request::RequestStatus;
 use crate::model::{Address, Attempt, AttemptState, Goods, Line, Order, Payment, Protocol, User};
+use crate::model::{LastError, Refund, RefundKind, RefundRequest, Restock};
 
 pub(super) const START: i64 = 1_767_196_800;
 
@@ -149,6 +152,42 @@ pub(super) fn unmatched() -> Unmatched {
         first_at: at(5),
         last_at: at(5),
         times: 1,
+    }
+}
+
+/// A refund of the first attempt of `order`; `n` stands for chance.
+pub(super) fn refund(order: &Order, n: u64) -> Refund {
+    let new = NewRefund {
+        refund_no: RefundNo::new(START * 1000, n),
+        kind: RefundKind::Merchant,
+        amount: Fen::new(100),
+        reason: "不想要了".to_owned(),
+        restock: Restock::Yes,
+        now: at(90),
+    };
+    let attempt = paid(attempt(order, 1), "4200000000202601010000000001");
+    let opened = Refund::open(new, &attempt).unwrap();
+    let last_error = Some(LastError {
+        code: "NOT_ENOUGH".to_owned(),
+        message: "商户余额不足".to_owned(),
+        at: at(91),
+    });
+    let refund_id = Some("50000000000000000000000000001".to_owned());
+    Refund {
+        last_error,
+        refund_id,
+        next_at: Some(at(151)),
+        ..opened.sent("https://shop.example.com/wx/refund/notify", at(91))
+    }
+}
+
+pub(super) fn request(reason: &str) -> RefundRequest {
+    RefundRequest {
+        reason: reason.to_owned(),
+        at: at(80),
+        status: RequestStatus::Declined,
+        answer: Some("已拆封".to_owned()),
+        refund_no: Some(RefundNo::new(START * 1000, 1)),
     }
 }
 

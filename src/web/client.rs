@@ -10,6 +10,10 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::HeaderMap;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::base::Secret;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
@@ -76,8 +80,31 @@ impl Client {
     /// # Errors
     /// [`ClientError::NotSent`] when TLS cannot be set up.
     pub fn new() -> Result<Self, ClientError> {
+        Self::over(trusting(public_roots())?.with_no_client_auth())
+    }
+
+    /// A client that shows this certificate (chain and private key, PEM) to peers that ask for it.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`] when certificate and key cannot be read or do not fit together.
+    pub fn with_identity(chain: &str, key: &Secret<String>) -> Result<Self, ClientError> {
+        Self::identified(trusting(public_roots())?, chain, key)
+    }
+
+    fn identified(tls: TlsBuilder, chain: &str, key: &Secret<String>) -> Result<Self, ClientError> {
+        let bad = |why: &str| ClientError::NotSent(why.to_owned());
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|_| bad("证书文件无法读取"))?;
+        let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes());
+        let key = key.map_err(|_| bad("私钥文件无法读取"))?;
+        let tls = tls.with_client_auth_cert(chain, key);
+        Self::over(tls.map_err(|_| bad("证书与私钥不是一对"))?)
+    }
+
+    fn over(tls: rustls::ClientConfig) -> Result<Self, ClientError> {
         let inner = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(tls)
             .http1_only()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -101,6 +128,10 @@ impl Client {
         let mut client = Self::new().expect("TLS can be set up");
         client.wire = Some(wire);
         client
+    }
+
+    pub(super) fn inner(&self) -> &reqwest::Client {
+        &self.inner
     }
 
     /// Sends `request` and reads the whole answer within `deadline`, of at most `limit_bytes`.
@@ -154,13 +185,19 @@ impl Client {
     }
 }
 
-fn tls() -> Result<rustls::ClientConfig, ClientError> {
-    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+/// TLS that still has to be told whether to show a certificate.
+type TlsBuilder = rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert>;
+
+fn public_roots() -> rustls::RootCertStore {
+    rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned())
+}
+
+fn trusting(roots: rustls::RootCertStore) -> Result<TlsBuilder, ClientError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| ClientError::NotSent(e.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(config.with_root_certificates(roots))
 }
 
 fn not_answered(error: reqwest::Error) -> ClientError {
@@ -182,3 +219,7 @@ fn cause(error: reqwest::Error) -> String {
     }
     deepest.to_string()
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

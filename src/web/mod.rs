@@ -11,6 +11,7 @@ mod id;
 #[cfg(test)]
 pub(crate) mod local;
 mod proxies;
+mod reach;
 mod request;
 mod response;
 mod router;
@@ -24,6 +25,7 @@ pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use id::RequestId;
 pub use proxies::TrustedProxies;
+pub use reach::{Reach, Stage};
 pub use request::Req;
 pub use response::{HttpError, Outcome, Response};
 pub use response::{empty, json, long_json, no_store, text, with_header};

@@ -72,6 +72,14 @@ impl<T> Call<T> {
         }
     }
 
+    /// Whether the answer names the key it is signed with.
+    pub fn is_verified_by_serial(&self) -> bool {
+        match self {
+            Self::V2 { .. } => false,
+            Self::V3 { .. } => true,
+        }
+    }
+
     /// What is asked, redacted, for the order's timeline.
     pub fn asked(&self) -> String {
         match self {
@@ -164,7 +172,7 @@ impl<T> Call<T> {
                     request_id: answer.header("request-id"),
                     body: &answer.body,
                 };
-                judged.judge(&config.pay.v3()?.wechat_keys, now)?;
+                judged.judge(&config.pay.v3()?.wechat_keys.ring(), now)?;
                 read(&answer.body)
             }
         }
@@ -187,7 +195,8 @@ fn v3_headers(
     if !signing.body.is_empty() {
         headers.push(("content-type", "application/json".to_owned()));
     }
-    if let Some(serial) = sealed_for.or(keys.wechat_keys.preferred_serial()) {
+    let ring = keys.wechat_keys.ring();
+    if let Some(serial) = sealed_for.or(ring.preferred_serial(signing.now)) {
         headers.push(("wechatpay-serial", serial.to_owned()));
     }
     Ok(headers)

@@ -1,6 +1,7 @@
 //! Talking to WeChat: login, opening a payment, opening a notification.
 //!
-//! Queries and closes are in `trades`, refunds in `refunds`, sending in `sending`. What is said and what is believed is decided by the pure modules beside this one.
+//! Queries and closes are in `trades`, refunds in `refunds`, sending in `sending`. What is said
+//! and what is believed is decided by the pure modules beside this one.
 
 use crate::base::xml::Fields;
 use crate::base::{Fen, PrepayId, Secret, Timestamp, secret};
@@ -13,7 +14,7 @@ use super::mini::{self, Session};
 use super::notify::{self, Keys, NotifyRefusal, Opened, UnverifiedNotice};
 use super::paid::PaidNotice;
 use super::prepay::{self, PayParams, PrepayRequest, Protocol, SecondSigning, Wanted};
-use super::sending::{FIRST_PAUSE, NONCE_LENGTH, log};
+use super::sending::{FIRST_PAUSE, NONCE_LENGTH, TRY_WITHIN, log};
 use super::trace::Trace;
 use super::v2;
 use super::v3::{self, SignatureHeaders};
@@ -74,7 +75,7 @@ impl Wechat {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        let answer = self.send(&self.client, request).await?;
+        let answer = self.send(&self.client, request, TRY_WITHIN).await?;
         mini::read_session(answer.status, &answer.body)
     }
 

@@ -1,11 +1,13 @@
 //! Floor 2: WeChat's protocols, from the client's side. The one home of its field names.
 //!
 //! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`bill`],
-//! [`prepay`], [`notify`], [`paid`], [`trade`], [`refund`], [`trace`]. They say what to send, how to read what comes back, and
-//! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
+//! [`prepay`], [`notify`], [`paid`], [`trade`], [`refund`]. They say what to send, how to read what
+//! comes back, and whether to believe it. [`call`] makes a value of each, [`client`] sends it,
+//! [`trace`] writes down what was said.
 
 pub mod bill;
 pub mod call;
+mod certificates;
 pub mod client;
 pub mod config;
 pub mod error;
@@ -29,8 +31,15 @@ pub mod v3;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
+mod peer_certificates;
+#[cfg(test)]
+mod peer_hosts;
+#[cfg(test)]
+mod peer_refunds;
+#[cfg(test)]
 mod vectors;
 
+pub use certificates::Refreshed;
 pub use client::Wechat;
 pub use config::{PayConfig, Version, WechatConfig};
 pub use error::{Cause, Refused, WechatError};
@@ -43,4 +52,5 @@ pub use refund::{RefundKey, RefundNotice, RefundOrder, RefundState};
 pub use trace::{Exchange, Trace};
 pub use trade::{CloseAnswer, Trade, TradeState};
 pub use v2::{SignType, V2Keys};
-pub use v3::{Keyring, SignatureFault, SignatureHeaders, V3Keys};
+pub use v3::{Keyring, PlatformCertificate, Trust, VerifyWith};
+pub use v3::{SignatureFault, SignatureHeaders, V3Keys};

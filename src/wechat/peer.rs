@@ -10,22 +10,22 @@ use crate::base::{Clock, Fen, PrepayId, Secret, Timestamp};
 use crate::web::Client;
 use crate::wechat::trade::tests::attempt;
 use crate::wechat::v2::sign::{sign, verifies};
-use crate::wechat::v3::Keyring;
+use crate::wechat::v3::{Keyring, Trust, VerifyWith};
 use crate::wechat::{
     Cause, CloseAnswer, PayConfig, PrepayRequest, Protocol, SignType, Trace, V2Keys, V3Keys,
     Version, Wechat, WechatConfig, WechatError, vectors,
 };
 
-const KEY: &str = "0123456789abcdefghijklmnopqrstuv";
+pub(super) const KEY: &str = "0123456789abcdefghijklmnopqrstuv";
 
 /// A listening peer with one answer a connection; an empty one closes without a word.
-struct Peer {
-    base: String,
+pub(super) struct Peer {
+    pub(super) base: String,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Peer {
-    fn answering(answers: Vec<String>) -> Self {
+    pub(super) fn answering(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -41,7 +41,7 @@ impl Peer {
         Self { base, heard }
     }
 
-    fn heard(&self) -> Vec<String> {
+    pub(super) fn heard(&self) -> Vec<String> {
         self.heard.lock().expect("no panic").clone()
     }
 }
@@ -62,18 +62,18 @@ fn read_request(stream: &mut impl Read) -> String {
     }
 }
 
-fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = request.lines().filter_map(|line| line.split_once(": "));
     lines
         .find(|(n, _)| n.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
 }
 
-fn body(request: &str) -> &str {
+pub(super) fn body(request: &str) -> &str {
     request.split_once("\r\n\r\n").expect("a head").1
 }
 
-fn http(status: u16, headers: &str, body: &str) -> String {
+pub(super) fn http(status: u16, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\
@@ -81,7 +81,12 @@ fn http(status: u16, headers: &str, body: &str) -> String {
     )
 }
 
-fn wechat(base: &str, version: Version, wechat_keys: Keyring) -> Wechat {
+pub(super) fn wechat(base: &str, version: Version, wechat_keys: Keyring) -> Wechat {
+    let config = config(base, version, Trust::of(VerifyWith::PublicKey, wechat_keys));
+    Wechat::new(Client::new().expect("a client"), config)
+}
+
+pub(super) fn config(base: &str, version: Version, wechat_keys: Trust) -> WechatConfig {
     let v2 = V2Keys {
         key: Secret::from(KEY),
         sign_type: SignType::HmacSha256,
@@ -101,13 +106,12 @@ fn wechat(base: &str, version: Version, wechat_keys: Keyring) -> Wechat {
         v2_client: None,
         v3: Some(v3),
     };
-    let config = WechatConfig {
+    WechatConfig {
         appid: "wx8888888888888888".parse().expect("an appid"),
         secret: Secret::from("s3cret"),
         mini_base: base.to_owned(),
         pay,
-    };
-    Wechat::new(Client::new().expect("a client"), config)
+    }
 }
 
 fn request(wechat: &Wechat) -> PrepayRequest {
@@ -115,14 +119,14 @@ fn request(wechat: &Wechat) -> PrepayRequest {
     wechat.compose(&wanted).expect("composed")
 }
 
-fn signed_xml(fields: &[(&str, &str)]) -> String {
+pub(super) fn signed_xml(fields: &[(&str, &str)]) -> String {
     let mut answer: Fields = fields.iter().copied().collect();
     answer.set("return_code", "SUCCESS");
     let signature = sign(&answer, &Secret::from(KEY), SignType::HmacSha256);
     http(200, "", &answer.with("sign", signature).to_xml())
 }
 
-fn signed_json(status: u16, key: &PrivateKey, body: &str) -> String {
+pub(super) fn signed_json(status: u16, key: &PrivateKey, body: &str) -> String {
     let now = Clock::system().now().unix();
     let signature = key.sign(format!("{now}\nn\n{body}\n").as_bytes());
     let headers = format!(

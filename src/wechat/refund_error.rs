@@ -1,4 +1,5 @@
-//! What WeChat's codes mean when a refund was asked for: some mean another thing than for a payment.
+//! What WeChat's codes mean when a refund was asked for: some mean another thing than they do for
+//! a payment.
 
 use super::error::{Cause, Refused, WechatError};
 use super::prepay::Protocol;

@@ -157,10 +157,10 @@ impl Wechat {
             let advice = "v2 的异常退款只能在微信支付商户平台处理：交易中心 → 退款查询";
             return Err(WechatError::refused_here(Cause::NotPossible, advice));
         }
-        let ring = &self.config.pay.v3()?.wechat_keys;
+        let ring = self.config.pay.v3()?.wechat_keys.ring();
         let advice = "没有可用来加密的微信支付公钥或平台证书";
         let (serial, key) = ring
-            .sealing_key()
+            .sealing_key(trace.clock().now())
             .ok_or_else(|| WechatError::refused_here(Cause::Config, advice))?;
         let call = Call::V3 {
             method: Method::POST,

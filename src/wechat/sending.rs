@@ -12,7 +12,7 @@ use super::error::{Cause, WechatError};
 use super::trace::{self, Trace};
 
 /// The longest that one try of a call may take (CONTRACT §7).
-const TRY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const TRY_WITHIN: Duration = Duration::from_secs(10);
 /// The longest that one call may take with its repeats (CONTRACT §7).
 const CALL_WITHIN: Duration = Duration::from_secs(25);
 /// How often a payment call is tried.
@@ -93,7 +93,7 @@ impl Wechat {
             nonce_str: secret::random_text(NONCE_LENGTH),
         };
         let sent = match self.request(call, base, stamp) {
-            Ok((client, request)) => self.send(client, request).await,
+            Ok((client, request)) => self.send(client, request, TRY_WITHIN).await,
             Err(outcome) => {
                 return Tried {
                     outcome: Err(outcome),
@@ -104,6 +104,10 @@ impl Wechat {
         let asked = format!("{}{note}", call.asked());
         match sent {
             Ok(answer) => {
+                if call.is_verified_by_serial() && matches!(answer.status, 200 | 204) {
+                    self.learn_key(answer.header("wechatpay-serial"), trace)
+                        .await;
+                }
                 let outcome = call.read(&self.config, &answer, clock.now());
                 trace.note(began_ms, asked, trace::answered(&answer, &outcome));
                 let unreachable = matches!(answer.status, 502 | 503);
@@ -140,8 +144,9 @@ impl Wechat {
         &self,
         client: &Client,
         request: Outgoing,
+        within: Duration,
     ) -> Result<Incoming, WechatError> {
-        let sent = client.send(request, TRY_WITHIN, ANSWER_MAX_BYTES).await;
+        let sent = client.send(request, within, ANSWER_MAX_BYTES).await;
         sent.map_err(|error| match error {
             ClientError::NotSent(why) => WechatError::NotSent(why),
             ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {

@@ -24,5 +24,6 @@ mod tap;
 mod tidy;
 mod tidy_imports;
 mod tidy_rules;
+mod truth;
 mod wait;
 mod world;

@@ -203,8 +203,11 @@ fn cancelling_gives_the_stock_back_once() {
 }
 
 #[test]
-fn cancelling_after_a_payment_attempt_waits_for_wechat() {
-    let world = World::start();
+fn cancelling_a_young_v2_payment_waits_for_wechat() {
+    let world = World::with(|setup| {
+        setup.version = "v2";
+        setup.may_be_refused = true;
+    });
     let tea = world.merchant().sells("茶", 100, 10);
     let buyer = world.buyer();
     let order_no = buyer.order(tea, 4);

@@ -172,6 +172,19 @@ const GOODS: &[Field] = &[
     may("spec", "\"50g\"", 64),
 ];
 
+const WISH: &[Field] = &[must("reason", "\"不想要了\"", 200)];
+const REFUND: &[Field] = &[
+    must("amount_fen", "100", 0),
+    must("reason", "\"不想要了\"", 0),
+    may("restock", "true", 0),
+];
+const RETRY: &[Field] = &[
+    may("to", "\"user_bank_card\"", 0),
+    may("bank_type", "\"ICBC_DEBIT\"", 0),
+    may("bank_account", "\"6222000000000000\"", 0),
+    may("real_name", "\"王小明\"", 0),
+];
+
 /// Every route that is served now.
 pub(crate) const PROBES: &[Probe<'static>] = &[
     probe("POST", "/api/v1/token", Who::Anyone, Body::Fields(LOGIN)),
@@ -221,6 +234,37 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         Who::Buyer,
         Body::Empty,
     ),
+    probe(
+        "POST",
+        "/api/v1/orders/{order_no}/refund-request",
+        Who::Buyer,
+        Body::Fields(WISH),
+    ),
+    probe(
+        "POST",
+        "/admin/v1/orders/{order_no}/refund-request/decline",
+        Who::Merchant,
+        Body::Fields(WISH),
+    ),
+    probe(
+        "POST",
+        "/admin/v1/orders/{order_no}/refunds",
+        Who::Merchant,
+        Body::Fields(REFUND),
+    ),
+    probe(
+        "GET",
+        "/admin/v1/orders/{order_no}/refunds",
+        Who::Merchant,
+        Body::None,
+    ),
+    probe(
+        "POST",
+        "/admin/v1/orders/{order_no}/refunds/{refund_no}/retry",
+        Who::Merchant,
+        Body::Fields(RETRY),
+    ),
+    probe("POST", "/wx/refund/notify", Who::Anyone, Body::Foreign),
     probe("POST", "/wx/pay/notify", Who::Anyone, Body::Foreign),
     probe("GET", "/admin/v1/goods", Who::Merchant, Body::None),
     probe(

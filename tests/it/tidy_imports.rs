@@ -37,6 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quick_cache", &["store"]),
     ("rand", &["base"]),
     ("reqwest", &["web"]),
+    ("rustix", &["cli", "store"]),
     ("rustls", &["web"]),
     ("rustls_pki_types", &["web", "base"]),
     ("serde", &[]),
@@ -51,6 +52,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing", &[]),
     ("tracing_subscriber", &["cli"]),
     ("webpki_roots", &["web"]),
+    ("x509_cert", &["base"]),
     ("zeroize", &["base"]),
 ];
 

@@ -4,6 +4,7 @@
 //! cleanly, or sent the simulator something WeChat would refuse.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
@@ -90,7 +91,10 @@ impl World {
         let wechat = Wechat::new(&upstream.target, keys);
         let config = config(&setup, &wechat.config(), &notifies, &upstream);
         let text = toml::to_string(&config).unwrap();
-        fs::write(dir.path().join("config.toml"), text).unwrap();
+        let file = dir.path().join("config.toml");
+        fs::write(&file, text).unwrap();
+        // It holds secrets, and `check` says so when others can read them.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         let mut world = Self {
             place: notifies.target.clone(),
             api_key: String::new(),

@@ -12,7 +12,7 @@ use crate::base::Secret;
 use crate::base::cipher::FieldKey;
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::cli::log::LogFormat;
-use crate::wechat::{Keyring, SignType, V2Keys, V3Keys, Version};
+use crate::wechat::{SignType, Trust, V2Keys, V3Keys, VerifyWith, Version};
 
 /// The configuration, or `None` when a key is at fault.
 pub(super) fn config(settled: &Settled) -> Option<Config> {
@@ -146,6 +146,7 @@ impl Table<'_> {
                 "v2" => Version::V2,
                 _ => Version::V3,
             },
+            api_base_2: second(&self.address("api_base")?, self.address("api_base_2")?),
             api_base: self.address("api_base")?,
             merchant: if mchid.is_empty() {
                 None
@@ -164,6 +165,7 @@ impl Table<'_> {
             } else {
                 Some(self.v2(v2_key)?)
             },
+            v2_identity: self.v2_identity()?,
             v3: if v3_key.is_empty() {
                 None
             } else {
@@ -180,15 +182,31 @@ impl Table<'_> {
         Some(V2Keys { key, sign_type })
     }
 
+    fn v2_identity(self) -> Option<Option<(String, Secret<String>)>> {
+        let chain = self.text("v2_client_cert_file")?;
+        let key = self.secret("v2_client_key_file")?;
+        Some((!chain.is_empty() && !key.is_empty()).then_some((chain, key)))
+    }
+
     fn v3(self, api_key: Secret<String>) -> Option<V3Keys> {
-        let public_key = self.secret("wechat_public_key_file")?;
-        let public_key = PublicKey::from_pem(public_key.reveal()).ok()?;
         let id = self.text("wechat_public_key_id")?;
+        let pem = self.secret("wechat_public_key_file")?;
+        let public_key = match (id.as_str(), pem.is_empty()) {
+            ("", _) | (_, true) => None,
+            (id, false) => Some((id, PublicKey::from_pem(pem.reveal()).ok()?)),
+        };
+        let verify_with = match &*self.text("verify_with")? {
+            "public_key" => VerifyWith::PublicKey,
+            "certificate" => VerifyWith::Certificate,
+            "both" => VerifyWith::Both,
+            _ if public_key.is_some() => VerifyWith::PublicKey,
+            _ => VerifyWith::Certificate,
+        };
         Some(V3Keys {
             api_key,
             merchant_serial: self.text("merchant_serial")?.to_ascii_uppercase(),
             merchant_key: PrivateKey::from_pem(self.secret("merchant_key_file")?.reveal()).ok()?,
-            wechat_keys: Keyring::default().with_public_key(&id, public_key),
+            wechat_keys: Trust::new(verify_with, public_key),
         })
     }
 
@@ -230,4 +248,15 @@ impl Table<'_> {
             level: self.text("level")?,
         })
     }
+}
+
+/// The second access point: the one that is configured, else WeChat's own behind its main one.
+///
+/// Source: 微信支付 APIv2, APIv3 · 接口规则 (跨城冗灾).
+fn second(first: &str, configured: String) -> Option<String> {
+    if !configured.is_empty() {
+        return Some(configured);
+    }
+    let main = first == "https://api.mch.weixin.qq.com";
+    main.then(|| "https://api2.mch.weixin.qq.com".to_owned())
 }

@@ -142,9 +142,33 @@ const TABLE: &[(&str, usize, &str, FaultKind)] = &[
     ),
     (
         "[wechat.pay]\nverify_with = \"both\"",
+        8,
+        "[wechat.pay] wechat_public_key_id",
+        Missing,
+    ),
+    (
+        "[wechat.pay]\nverify_with = \"public_key\"",
+        8,
+        "[wechat.pay] wechat_public_key_file",
+        Missing,
+    ),
+    (
+        "[wechat.pay]\nverify_with = \"sm2\"",
         9,
         "[wechat.pay] verify_with",
-        NotYet,
+        Range,
+    ),
+    (
+        "[wechat.pay]\nwechat_public_key_id = \"PUB_KEY_ID_1\"",
+        8,
+        "[wechat.pay] wechat_public_key_file",
+        Missing,
+    ),
+    (
+        "[wechat.pay]\napi_base_2 = \"http://api2.mch.weixin.qq.com\"",
+        9,
+        "[wechat.pay] api_base_2",
+        Range,
     ),
     (
         "[wechat.pay]\napi_base = \"http://api.mch.weixin.qq.com\"",

@@ -22,6 +22,8 @@ pub enum Rule {
     PublicUrl,
     /// The address of one of WeChat's hosts: https, plain http for loopback only.
     ApiBase,
+    /// The same, or empty.
+    ApiBaseOrEmpty,
     /// Addresses or networks, such as `10.0.0.0/8`.
     Networks,
     /// A list of words.
@@ -191,6 +193,7 @@ pub const KEYS: &[Key] = &[
         Rule::ApiBase,
         "https://api.mch.weixin.qq.com",
     ),
+    plain("wechat.pay", "api_base_2", Rule::ApiBaseOrEmpty, ""),
     secret("wechat.pay", "v2_key", Rule::Alphanumeric(32)),
     plain("wechat.pay", "v2_sign_type", V2_SIGN_TYPES, "HMAC-SHA256"),
     plain(

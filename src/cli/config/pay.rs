@@ -8,27 +8,21 @@ use crate::base::Secret;
 const PAY: &str = "wechat.pay";
 
 /// The keys that APIv3 needs all of. Source: 微信支付 APIv3 · 开发必要参数说明.
-const V3_KEYS: [&str; 5] = [
-    "v3_key",
-    "merchant_serial",
-    "merchant_key_file",
-    "wechat_public_key_id",
-    "wechat_public_key_file",
-];
+const V3_KEYS: [&str; 3] = ["v3_key", "merchant_serial", "merchant_key_file"];
+
+/// WeChat Pay's public key; without it platform certificates are downloaded.
+const PUBLIC_KEY: [&str; 2] = ["wechat_public_key_id", "wechat_public_key_file"];
+
+/// What a v2 refund is asked for with.
+const CLIENT_CERT: [&str; 2] = ["v2_client_cert_file", "v2_client_key_file"];
 
 /// Values that a later version serves, each with its reason.
-const NOT_YET: [(&str, &str, &[&str], &str); 3] = [
+const NOT_YET: [(&str, &str, &[&str], &str); 2] = [
     (
         "server.tls",
         "mode",
         &["files", "acme"],
         "写 off，由反向代理终结 TLS",
-    ),
-    (
-        PAY,
-        "verify_with",
-        &["certificate", "both"],
-        "写 auto 或 public_key（微信支付公钥模式）",
     ),
     ("backup", "dir", &[], "留空；先用 cp -r 或快照备份数据目录"),
 ];
@@ -51,7 +45,15 @@ pub(super) fn check(settled: &mut Settled) {
         }
     }
     if V3_KEYS.iter().any(|name| filled(settled, name)) {
-        require_v3(settled, "v3 的五项要填就填全");
+        require_v3(settled, "v3 的密钥要填就填全");
+    }
+    pair(settled, PUBLIC_KEY, "微信支付公钥的两项要填就填全");
+    pair(settled, CLIENT_CERT, "v2 商户证书的两项要填就填全");
+    let verify_with = plain(settled, PAY, "verify_with");
+    if matches!(verify_with.as_deref(), Some("public_key" | "both")) {
+        for name in PUBLIC_KEY {
+            require(settled, PAY, name, "verify_with 要用微信支付公钥，必填");
+        }
     }
     if !filled(settled, "mchid") && (filled(settled, "v2_key") || filled(settled, "v3_key")) {
         require(settled, PAY, "mchid", "填了支付密钥，却没有商户号");
@@ -76,6 +78,15 @@ fn not_yet(settled: &mut Settled) {
 fn require_v3(settled: &mut Settled, cause: &str) {
     for name in V3_KEYS {
         require(settled, PAY, name, cause);
+    }
+}
+
+/// Adds a fault when only one of two is filled.
+fn pair(settled: &mut Settled, names: [&str; 2], cause: &str) {
+    if names.iter().any(|name| filled(settled, name)) {
+        for name in names {
+            require(settled, PAY, name, cause);
+        }
     }
 }
 

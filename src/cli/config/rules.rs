@@ -42,7 +42,7 @@ impl Rule {
             Self::Choice(words) => format!("写 {} 之一，用引号括起", words.join("、")),
             Self::Listen => "写 IP 地址和端口，如 \"127.0.0.1:8080\"".to_owned(),
             Self::ListenOrEmpty => "写 IP 地址和端口，如 \"127.0.0.1:8081\"，或留空".to_owned(),
-            Self::PublicUrl | Self::ApiBase => {
+            Self::PublicUrl | Self::ApiBase | Self::ApiBaseOrEmpty => {
                 "写 https://域名，不带查询串；仅本机地址可用 http://".to_owned()
             }
             Self::Networks => "写网段列表，如 [\"10.0.0.0/8\"]".to_owned(),
@@ -119,7 +119,7 @@ impl Rule {
             Self::Choice(words) => words.contains(&text),
             Self::Listen => text.parse::<SocketAddr>().is_ok(),
             Self::ListenOrEmpty => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
-            Self::PublicUrl => text.is_empty() || url(text),
+            Self::PublicUrl | Self::ApiBaseOrEmpty => text.is_empty() || url(text),
             Self::ApiBase => url(text),
             Self::Key32 => BASE64.decode(text.as_bytes()).is_ok_and(|k| k.len() == 32),
             Self::Bytes32 => text.is_empty() || text.len() == 32,

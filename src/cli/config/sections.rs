@@ -95,6 +95,8 @@ pub struct Pay {
     pub version: Version,
     /// The host of WeChat Pay's calls, without a slash at its end.
     pub api_base: String,
+    /// The host of the second access point, without a slash at its end; `None`: there is none.
+    pub api_base_2: Option<String>,
     /// Who is paid; `None`: everything but paying works.
     pub merchant: Option<Merchant>,
 }
@@ -106,6 +108,8 @@ pub struct Merchant {
     pub mchid: MchId,
     /// APIv2's keys; `None`: v2 messages are refused.
     pub v2: Option<V2Keys>,
+    /// The certificate (PEM) that v2 refunds show, and its key; `None`: no v2 refunds.
+    pub v2_identity: Option<(String, Secret<String>)>,
     /// APIv3's keys; `None`: v3 messages are refused.
     pub v3: Option<V3Keys>,
 }

@@ -3,13 +3,17 @@
 //! Source: 微信支付 APIv3 · 基本规则.
 
 pub mod answer;
+pub mod certificates;
 pub mod notify;
 pub mod prepay;
 pub mod refund;
 pub mod sign;
 pub mod trade;
+pub mod trust;
 pub mod verify;
 
+pub use certificates::PlatformCertificate;
+pub use trust::{Trust, VerifyWith};
 pub use verify::{Keyring, SignatureFault, SignatureHeaders};
 
 use crate::base::Secret;
@@ -28,5 +32,5 @@ pub struct V3Keys {
     /// The private key of that certificate: signs requests and the second signing.
     pub merchant_key: PrivateKey,
     /// The keys with which WeChat may sign.
-    pub wechat_keys: Keyring,
+    pub wechat_keys: Trust,
 }

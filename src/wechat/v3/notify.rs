@@ -122,7 +122,7 @@ pub fn open_event(
     now: Timestamp,
 ) -> Result<Event, NotifyRefusal> {
     headers
-        .verify(body, &keys.wechat_keys, now)
+        .verify(body, &keys.wechat_keys.ring(), now)
         .map_err(NotifyRefusal::Signature)?;
     let envelope: Envelope =
         serde_json::from_slice(body).map_err(|_| NotifyRefusal::Unreadable("JSON"))?;
@@ -180,6 +180,7 @@ mod tests {
     use crate::base::Secret;
     use crate::model::attempt::Mismatch;
     use crate::model::{Attempt, AttemptState};
+    use crate::wechat::v3::{Trust, VerifyWith};
     use crate::wechat::vectors::{self, text};
 
     fn keys(vector: &Value) -> V3Keys {
@@ -187,7 +188,7 @@ mod tests {
             api_key: Secret::new(vectors::key_entry(text(vector, "apiv3_key"), "value")),
             merchant_serial: vectors::key_entry("merchant", "serial_no"),
             merchant_key: vectors::merchant_key(),
-            wechat_keys: vectors::keyring(&vector["trust"]),
+            wechat_keys: Trust::of(VerifyWith::Both, vectors::keyring(&vector["trust"])),
         }
     }
 

@@ -154,3 +154,7 @@ pub fn read_state(answer: &[u8]) -> Result<RefundState, WechatError> {
         received_by: refund.user_received_account.filter(|text| !text.is_empty()),
     })
 }
+
+#[cfg(test)]
+#[path = "refund_tests.rs"]
+pub(crate) mod tests;

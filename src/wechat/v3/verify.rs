@@ -5,6 +5,8 @@ use std::fmt;
 use crate::base::Timestamp;
 use crate::base::rsa::PublicKey;
 
+use super::certificates::PlatformCertificate;
+
 /// How far a signed timestamp may be from our clock, in seconds; this much is too far.
 const WINDOW_S: u64 = 300;
 
@@ -60,6 +62,11 @@ impl<'a> SignatureHeaders<'a> {
         }
     }
 
+    /// The serial of the key it is signed with.
+    pub fn serial(&self) -> Option<&'a str> {
+        self.serial
+    }
+
     /// Verifies that WeChat signed `body`, the exact bytes, now or a little while ago.
     ///
     /// The key is the one that the serial names; no other is tried.
@@ -85,7 +92,8 @@ impl<'a> SignatureHeaders<'a> {
         if !is_fresh(timestamp, now) {
             return Err(SignatureFault::Timestamp);
         }
-        let key = keys.find(serial).ok_or(SignatureFault::UnknownSerial)?;
+        let found = keys.find(serial, now);
+        let key = found.ok_or(SignatureFault::UnknownSerial)?;
         let text = [
             timestamp.as_bytes(),
             b"\n",
@@ -120,7 +128,8 @@ fn is_fresh(timestamp: &str, now: Timestamp) -> bool {
 #[derive(Clone, Default)]
 pub struct Keyring {
     public_key: Option<(String, PublicKey)>,
-    certificates: Vec<(String, PublicKey)>,
+    /// By the moment they start, the newest last.
+    certificates: Vec<PlatformCertificate>,
 }
 
 impl Keyring {
@@ -131,57 +140,78 @@ impl Keyring {
         self
     }
 
-    /// The same ring with the key of a platform certificate under its hexadecimal serial.
+    /// The same ring with `found` added and without what is not valid any more.
     #[must_use]
-    pub fn with_certificate(mut self, serial: &str, key: PublicKey) -> Self {
-        self.certificates
-            .push((significant(serial).to_owned(), key));
-        self
+    pub fn with_certificates(
+        &self,
+        found: impl IntoIterator<Item = PlatformCertificate>,
+        now: Timestamp,
+    ) -> Self {
+        let mut ring = self.clone();
+        for new in found {
+            ring.certificates.retain(|known| known.serial != new.serial);
+            ring.certificates.push(new);
+        }
+        ring.certificates.retain(|known| known.ends_at > now);
+        ring.certificates.sort_by_key(|known| known.starts_at);
+        ring
+    }
+
+    /// The platform certificates, the oldest first.
+    pub fn platform(&self) -> &[PlatformCertificate] {
+        &self.certificates
+    }
+
+    /// Every id and serial on the ring.
+    pub fn serials(&self) -> Vec<&str> {
+        let id = self.public_key.iter().map(|(id, _)| id.as_str());
+        id.chain(self.certificates.iter().map(|known| known.serial.as_str()))
+            .collect()
+    }
+
+    /// Whether a signature under `serial` can be verified now.
+    pub fn knows(&self, serial: &str, now: Timestamp) -> bool {
+        self.find(serial, now).is_some()
     }
 
     /// What a request names in `Wechatpay-Serial`: the key WeChat shall answer with.
-    pub fn preferred_serial(&self) -> Option<&str> {
-        let newest = self.certificates.last();
-        let preferred = self.public_key.as_ref().or(newest);
-        preferred.map(|(serial, _)| serial.as_str())
+    ///
+    /// Source: 微信支付 APIv3 · 如何从平台证书切换成微信支付公钥.
+    pub fn preferred_serial(&self, now: Timestamp) -> Option<&str> {
+        self.sealing_key(now).map(|(serial, _)| serial)
     }
 
     /// The key that a request's sealed fields are sealed for, with the serial that names it: the
-    /// public key, else the newest platform certificate's.
+    /// public key, else that of the platform certificate which started last.
     ///
-    /// Source: 微信支付 APIv3 · 敏感信息加解密.
-    pub fn sealing_key(&self) -> Option<(&str, &PublicKey)> {
-        let newest = self.certificates.last();
-        let preferred = self.public_key.as_ref().or(newest);
-        preferred.map(|(serial, key)| (serial.as_str(), key))
+    /// Source: 微信支付 APIv3 · 敏感信息加解密, 平台证书更换.
+    pub fn sealing_key(&self, now: Timestamp) -> Option<(&str, &PublicKey)> {
+        if let Some((id, key)) = &self.public_key {
+            return Some((id, key));
+        }
+        let mut newest_first = self.certificates.iter().rev();
+        let newest = newest_first.find(|known| known.is_valid(now))?;
+        Some((&newest.serial, &newest.key))
     }
 
     /// The key under exactly this serial. A public key's id is an opaque text; a certificate's
-    /// serial is compared without regard to case and leading zeros.
-    fn find(&self, serial: &str) -> Option<&PublicKey> {
+    /// serial is compared without regard to case and leading zeros, while it is valid.
+    fn find(&self, serial: &str, now: Timestamp) -> Option<&PublicKey> {
         if let Some((id, key)) = &self.public_key
             && id == serial
         {
             return Some(key);
         }
-        let serial = significant(serial);
-        self.certificates
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(serial))
-            .map(|(_, key)| key)
+        let serial = serial.trim_start_matches('0');
+        let mut known = self.certificates.iter();
+        let known = known.find(|known| known.serial.eq_ignore_ascii_case(serial))?;
+        known.is_valid(now).then_some(&known.key)
     }
-}
-
-fn significant(serial: &str) -> &str {
-    serial.trim_start_matches('0')
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let serials = self.public_key.iter().chain(&self.certificates);
-        f.debug_list()
-            .entries(serials.map(|(serial, _)| serial))
-            .finish()
+        f.debug_list().entries(self.serials()).finish()
     }
 }
 
@@ -191,14 +221,52 @@ mod tests {
     use super::*;
     use crate::base::rsa::PrivateKey;
 
+    /// A certificate that is valid from second 1 to second 9.
+    fn certificate(serial: &str, key: PublicKey) -> PlatformCertificate {
+        PlatformCertificate {
+            serial: serial.to_owned(),
+            pem: String::new(),
+            starts_at: Timestamp::from_unix(1),
+            ends_at: Timestamp::from_unix(9),
+            key,
+        }
+    }
+
+    #[test]
+    fn through_a_rotation_all_valid_serials_verify_and_the_last_started_one_seals() {
+        let key = PrivateKey::generate().public();
+        let at = Timestamp::from_unix;
+        let dated = |serial: &str, starts: i64, ends: i64| PlatformCertificate {
+            starts_at: at(starts),
+            ends_at: at(ends),
+            ..certificate(serial, key.clone())
+        };
+        let ring =
+            Keyring::default().with_certificates([dated("B", 20, 40), dated("A", 1, 30)], at(1));
+        for (second, a, b, seals) in [
+            (0, false, false, None),
+            (1, true, false, Some("A")),
+            (20, true, true, Some("B")),
+            (29, true, true, Some("B")),
+            (30, false, true, Some("B")),
+            (40, false, false, None),
+        ] {
+            assert_eq!(ring.knows("A", at(second)), a, "A {second}");
+            assert_eq!(ring.knows("B", at(second)), b, "B {second}");
+            assert_eq!(ring.preferred_serial(at(second)), seals, "{second}");
+        }
+        let later = ring.with_certificates([dated("C", 35, 50)], at(36));
+        assert_eq!(later.serials(), ["B", "C"]);
+    }
+
     #[test]
     fn a_serial_is_matched_whole_a_certificates_without_case_and_leading_zeros() {
-        let key = PrivateKey::generate().public();
+        let (key, now) = (PrivateKey::generate().public(), Timestamp::from_unix(5));
         let ring = Keyring::default()
             .with_public_key("PUB_KEY_ID_01", key.clone())
-            .with_certificate("0a0B", key);
+            .with_certificates([certificate("A0B", key)], now);
         for known in ["PUB_KEY_ID_01", "A0B", "0a0b", "000A0B"] {
-            assert!(ring.find(known).is_some(), "{known}");
+            assert!(ring.knows(known, now), "{known}");
         }
         for unknown in [
             "pub_key_id_01",
@@ -208,7 +276,7 @@ mod tests {
             "",
             "0",
         ] {
-            assert!(ring.find(unknown).is_none(), "{unknown}");
+            assert!(!ring.knows(unknown, now), "{unknown}");
         }
     }
 
