@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
 use crate::base::Clock;
+use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
 use crate::store::{OpenError, Progress, Store, StoreConfig};
 use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
+use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
 /// The route WeChat notifies payments to.
@@ -114,7 +116,23 @@ fn settings(config: &Config) -> Settings {
         order_body: config.order.body.clone(),
         login_per_minute_per_ip: config.limits.login_per_minute_per_ip,
         requests_per_minute_per_token: config.limits.requests_per_minute_per_token,
+        auto_complete_days: config.order.auto_complete_days,
+        push: push(config),
+        messages: config.messages.clone(),
         field_key: config.store.field_key.clone(),
+    }
+}
+
+/// A key that is empty leaves its mode closed.
+fn push(config: &Config) -> PushSettings {
+    let (token, appid) = (
+        config.wechat.message_token.clone(),
+        config.wechat.appid.clone(),
+    );
+    let keys = PushKeys::new(token.clone(), &config.wechat.message_aes_key, appid);
+    PushSettings {
+        token,
+        keys: keys.ok(),
     }
 }
 

@@ -17,6 +17,8 @@ mod refund_samples;
 pub mod refund_status;
 pub mod refund_told;
 pub mod refusal;
+pub mod shipping;
+pub mod shipping_report;
 pub mod timeline;
 pub mod user;
 
@@ -29,5 +31,7 @@ pub use refund::{LastError, Refund, RefundKind, Restock};
 pub use refund_request::RefundRequest;
 pub use refund_status::RefundStatus;
 pub use refusal::Refusal;
+pub use shipping::{Delivery, Logistics, Parcel, ShipWanted, Shipment};
+pub use shipping_report::{ReportStatus, Settlement, ShippingReport};
 pub use timeline::Entry;
 pub use user::{Address, User};

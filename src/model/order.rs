@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::order_event::{Closer, Effect, OrderEvent, OrderStatus, Paid, StockLeft};
+pub use super::order_event::{Closer, Effect, OrderEvent, OrderStatus, Paid, Receiver, StockLeft};
 use super::{Address, Line, Refusal, price};
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
@@ -138,7 +138,7 @@ impl Order {
             OrderEvent::CloseWanted(closer) => self.close_wanted(closer, now),
             OrderEvent::ClosedAtWechat => self.closed_at_wechat(now),
             OrderEvent::Shipped => self.shipped(now),
-            OrderEvent::Received => self.received(now),
+            OrderEvent::Received(receiver) => self.received(receiver, now),
             OrderEvent::Refunded(amount) => self.refunded(amount),
         }
     }
@@ -273,7 +273,7 @@ impl Order {
         }
     }
 
-    fn received(self, now: Timestamp) -> Decision {
+    fn received(self, receiver: Receiver, now: Timestamp) -> Decision {
         match self.status {
             OrderStatus::Shipped => {
                 let completed_at = Some(now);
@@ -282,7 +282,12 @@ impl Order {
                     completed_at,
                     ..self
                 };
-                Ok((order, vec![note("order.completed", "买家确认收货")]))
+                let text = match receiver {
+                    Receiver::Buyer => "买家确认收货",
+                    Receiver::Wechat => "微信确认：买家已收货",
+                    Receiver::Time => "发货后到期，自动确认收货",
+                };
+                Ok((order, vec![note("order.completed", text)]))
             }
             OrderStatus::Completed => Ok((self, vec![])),
             OrderStatus::Pending

@@ -61,6 +61,17 @@ pub enum Closer {
     Expiry,
 }
 
+/// Who says that an order was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// The buyer, here.
+    Buyer,
+    /// WeChat, where the buyer or WeChat's own time confirmed it.
+    Wechat,
+    /// Our own time: `[order] auto_complete_days`.
+    Time,
+}
+
 /// Whether the stock of a closed order could be taken again at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StockLeft {
@@ -94,8 +105,8 @@ pub enum OrderEvent {
     ClosedAtWechat,
     /// The merchant shipped it.
     Shipped,
-    /// The buyer, or WeChat, confirmed receipt.
-    Received,
+    /// It was received, or counts as received.
+    Received(Receiver),
     /// A refund that counts succeeded.
     Refunded(Fen),
 }

@@ -71,7 +71,7 @@ fn events() -> [(&'static str, OrderEvent); 9] {
         ("close", OrderEvent::CloseWanted(Closer::Buyer)),
         ("closed at wechat", OrderEvent::ClosedAtWechat),
         ("shipped", OrderEvent::Shipped),
-        ("received", OrderEvent::Received),
+        ("received", OrderEvent::Received(Receiver::Buyer)),
         ("refunded 40", OrderEvent::Refunded(Fen::new(40))),
         ("refunded 100", OrderEvent::Refunded(Fen::new(100))),
     ]

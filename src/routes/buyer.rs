@@ -88,6 +88,19 @@ pub(super) async fn change_user(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outc
     Ok(no_store(json(StatusCode::OK, &UserView::from(&user))))
 }
 
+#[derive(Serialize)]
+struct PhoneView<'a> {
+    phone: &'a str,
+}
+
+/// `POST /api/v1/user/phone`: the code of a `getPhoneNumber` button for the phone number.
+pub(super) async fn take_phone(shop: Arc<Shop>, buyer: Buyer, req: Req) -> Outcome {
+    let LogIn { code } = req.json().await?;
+    let code = login::Code::read(&code)?;
+    let phone = shop.take_phone(buyer.uid(), &code).await?;
+    Ok(no_store(json(StatusCode::OK, &PhoneView { phone: &phone })))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {

@@ -15,7 +15,7 @@ use crate::shop::Shop;
 use crate::shop::orders::ToldOrder;
 use crate::web::{Outcome, Req, StatusCode, json, no_store};
 
-fn told(told: &ToldOrder) -> Outcome {
+pub(super) fn told(told: &ToldOrder) -> Outcome {
     let view = MerchantOrderView::new(told);
     Ok(no_store(json(StatusCode::OK, &view)))
 }

@@ -10,8 +10,10 @@ mod merchant;
 mod merchant_orders;
 mod ops;
 mod orders;
+mod push;
 mod refund_views;
 mod refunds;
+mod shipping;
 mod views;
 
 pub use callers::{Buyer, Merchant};
@@ -33,6 +35,7 @@ pub fn table() -> Vec<Route<Shop>> {
         route(DELETE, "/api/v1/token", buyer::log_out),
         route(GET, "/api/v1/user", buyer::show_user),
         route(PATCH, "/api/v1/user", buyer::change_user),
+        route(POST, "/api/v1/user/phone", buyer::take_phone),
         route(POST, "/api/v1/user/decrypt", buyer::decrypt),
         route(GET, "/api/v1/user/address", buyer::show_address),
         route(PUT, "/api/v1/user/address", buyer::set_address),
@@ -52,6 +55,8 @@ pub fn table() -> Vec<Route<Shop>> {
         ),
         route(POST, "/wx/pay/notify", callbacks::pay_notify),
         route(POST, "/wx/refund/notify", callbacks::refund_notify),
+        route(GET, "/wx/message", push::check),
+        route(POST, "/wx/message", push::take),
         route(GET, "/admin/v1/goods", merchant::list_goods),
         route(POST, "/admin/v1/goods", merchant::create_goods),
         route(GET, "/admin/v1/goods/{id}", merchant::show_goods),
@@ -86,6 +91,13 @@ pub fn table() -> Vec<Route<Shop>> {
             "/admin/v1/orders/{order_no}/refund-request/decline",
             refunds::decline,
         ),
+        route(POST, "/admin/v1/orders/{order_no}/ship", shipping::ship),
+        route(
+            GET,
+            "/admin/v1/express-companies",
+            shipping::express_companies,
+        ),
+        route(GET, "/admin/v1/wxacode", shipping::wxacode),
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),
     ]

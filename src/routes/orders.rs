@@ -11,7 +11,7 @@ use super::claims::claim;
 use super::views::{OrderView, OrdersView};
 use crate::base::{GoodsId, OrderNo};
 use crate::model::{LineWanted, Order, OrderStatus, Refusal};
-use crate::shop::aftersale::Aftersale;
+use crate::shop::beside::Beside;
 use crate::shop::checkout::{Basket, Placing};
 use crate::shop::{Shop, ShopError};
 use crate::web::{HttpError, Outcome, Req, StatusCode, json, long_json, no_store, read_json};
@@ -50,14 +50,14 @@ pub(super) async fn place(shop: Arc<Shop>, buyer: Buyer, mut req: Req) -> Outcom
         now: req.at,
     };
     let order = shop.place(placing).await?;
-    let nothing = Aftersale::default();
+    let nothing = Beside::default();
     let view = OrderView::new(&order, &nothing);
     Ok(no_store(json(StatusCode::CREATED, &view)))
 }
 
 /// An order as its buyer sees it.
 pub(super) async fn shown(shop: &Shop, order: Order) -> Outcome {
-    let after = shop.aftersale(&order).await?;
+    let after = shop.beside(&order).await?;
     let view = OrderView::new(&order, &after);
     Ok(no_store(json(StatusCode::OK, &view)))
 }

@@ -3,9 +3,10 @@
 use serde::{Serialize, Serializer};
 
 use super::refund_views::{RefundRequestView, RefundView};
+use super::shipping::{ReportView, SettlementView, ShipmentView};
 use crate::base::{GoodsId, Timestamp, TransactionId};
 use crate::model::{Address, Attempt, Entry, Goods, Line, Order, User};
-use crate::shop::aftersale::Aftersale;
+use crate::shop::beside::Beside;
 use crate::shop::orders::ToldOrder;
 use crate::store::Page;
 
@@ -21,10 +22,6 @@ impl Serialize for At {
 pub(super) fn at(moment: Option<Timestamp>) -> Option<At> {
     moment.map(At)
 }
-
-/// One row that is never filled in this version, because nothing makes it yet.
-#[derive(Serialize)]
-pub(super) enum Never {}
 
 #[derive(Serialize)]
 pub(super) struct LineView<'a> {
@@ -70,12 +67,12 @@ pub(super) struct OrderView<'a> {
     transaction_id: Option<&'a str>,
     refund_request: Option<RefundRequestView<'a>>,
     refunds: Vec<RefundView<'a>>,
-    shipments: [Never; 0],
+    shipments: Vec<ShipmentView<'a>>,
 }
 
 impl<'a> OrderView<'a> {
-    /// `order` with what came after its payment.
-    pub(super) fn new(order: &'a Order, after: &'a Aftersale) -> Self {
+    /// `order` with what is kept beside it.
+    pub(super) fn new(order: &'a Order, beside: &'a Beside) -> Self {
         Self {
             order_no: order.order_no.as_str(),
             status: order.status.as_str(),
@@ -95,9 +92,9 @@ impl<'a> OrderView<'a> {
             closed_at: at(order.closed_at),
             closing_since: at(order.closing_since),
             transaction_id: order.transaction_id.as_ref().map(TransactionId::as_str),
-            refund_request: after.request.as_ref().map(RefundRequestView::from),
-            refunds: after.refunds.iter().map(RefundView::from).collect(),
-            shipments: [],
+            refund_request: beside.request.as_ref().map(RefundRequestView::from),
+            refunds: beside.refunds.iter().map(RefundView::from).collect(),
+            shipments: beside.shipments.iter().map(ShipmentView::from).collect(),
         }
     }
 }
@@ -108,9 +105,9 @@ pub(super) struct OrdersView<'a> {
     next_cursor: Option<&'a str>,
 }
 
-impl<'a> From<&'a Page<(Order, Aftersale)>> for OrdersView<'a> {
-    fn from(page: &'a Page<(Order, Aftersale)>) -> Self {
-        let view = |(order, after): &'a (Order, Aftersale)| OrderView::new(order, after);
+impl<'a> From<&'a Page<(Order, Beside)>> for OrdersView<'a> {
+    fn from(page: &'a Page<(Order, Beside)>) -> Self {
+        let view = |(order, beside): &'a (Order, Beside)| OrderView::new(order, beside);
         let orders = page.items.iter().map(view).collect();
         Self {
             orders,
@@ -166,19 +163,22 @@ pub(super) struct MerchantOrderView<'a> {
     merchant_note: &'a str,
     payments: Vec<PaymentView>,
     events: Vec<EntryView<'a>>,
-    shipping_report: Option<Never>,
+    shipping_report: Option<ReportView<'a>>,
+    settlement: Option<SettlementView>,
 }
 
 impl<'a> MerchantOrderView<'a> {
     /// An order with all that is told about it.
     pub(super) fn new(told: &'a ToldOrder) -> Self {
+        let (order, report) = (&told.order, told.report.as_ref());
         Self {
-            order: OrderView::new(&told.order, &told.aftersale),
-            uid: told.order.uid.get(),
-            merchant_note: &told.order.merchant_note,
+            order: OrderView::new(order, &told.beside),
+            uid: order.uid.get(),
+            merchant_note: &order.merchant_note,
             payments: told.attempts.iter().map(PaymentView::from).collect(),
             events: told.timeline.iter().map(EntryView::from).collect(),
-            shipping_report: None,
+            shipping_report: report.map(ReportView::from),
+            settlement: SettlementView::of(order, report, told.settlement.as_ref()),
         }
     }
 }

@@ -26,11 +26,14 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 4] = [
+const KINDS: [WorkKind; 7] = [
     WorkKind::Expire,
     WorkKind::Close,
     WorkKind::Query,
     WorkKind::Refund,
+    WorkKind::Report,
+    WorkKind::Message,
+    WorkKind::Complete,
 ];
 
 /// Whether more is due now.
@@ -146,8 +149,11 @@ impl Shop {
             Work::Close(_) => self.due_close(due).await,
             Work::Query(_) => self.due_query(due).await,
             Work::Refund(_) => self.due_refund(due).await,
+            Work::Report(_) => self.due_report(due).await,
+            Work::Message(..) => self.due_message(due).await,
+            Work::Complete(_) => self.due_complete(due).await,
             // Not among KINDS: nothing of these is looked for yet.
-            Work::Report(_) | Work::Message(..) | Work::Complete(_) | Work::Bill(_) => Ok(()),
+            Work::Bill(_) => Ok(()),
         }
     }
 

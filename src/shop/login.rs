@@ -64,6 +64,13 @@ pub fn token_hash(token: &str) -> Option<TokenHash> {
     Some(TokenHash::of(token))
 }
 
+impl Code {
+    /// The code as the client sent it.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Shop {
     /// Counts a login attempt from `from`.
     ///

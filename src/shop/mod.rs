@@ -3,28 +3,34 @@
 //! A use case orders the steps across store and WeChat. It asks `model` what follows, keeps it in
 //! one transaction, and only then answers.
 
-pub mod aftersale;
 mod amending;
 pub mod asking;
+pub mod beside;
 mod certificates;
 pub mod checkout;
 pub mod closing;
+mod couriers;
 pub mod effects;
 pub mod error;
+pub mod fulfil;
 pub mod goods;
 pub mod jobs;
 pub mod limits;
 pub mod login;
+mod mini;
 pub mod notify;
 pub mod orders;
 pub mod pay;
+pub mod push;
 mod refund_calls;
 mod refund_desk;
 mod refund_notify;
 mod refund_requests;
 pub mod refunds;
+mod reports;
 mod runner;
 pub mod staff;
+pub mod subscribe;
 pub mod trace;
 mod truth;
 mod turns;
@@ -67,6 +73,12 @@ pub struct Settings {
     pub login_per_minute_per_ip: u32,
     /// `[limits] requests_per_minute_per_token`.
     pub requests_per_minute_per_token: u32,
+    /// How many days after shipping an order completes by itself.
+    pub auto_complete_days: u64,
+    /// What message push is verified and opened with.
+    pub push: push::PushSettings,
+    /// The templates of subscribe messages.
+    pub messages: subscribe::Messages,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
 }
@@ -80,6 +92,8 @@ pub struct Shop {
     settings: Settings,
     limits: limits::Limits,
     turns: turns::Turns,
+    remembered: couriers::Remembered,
+    gates: subscribe::Gates,
     last_tick: AtomicI64,
 }
 
@@ -104,6 +118,8 @@ impl Shop {
             settings,
             limits,
             turns: turns::Turns::default(),
+            remembered: couriers::Remembered::default(),
+            gates: subscribe::Gates::default(),
             last_tick: AtomicI64::new(0),
         })
     }

@@ -1,6 +1,7 @@
 //! A payment result from WeChat: verified, matched with its attempt, applied once, on disk.
 
 use super::effects::Desk;
+use super::subscribe::tell_paid;
 use super::{Shop, ShopError};
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
@@ -139,9 +140,14 @@ impl Shop {
             self.note_verdict(&attempt, "notify.repeated", text).await?;
             return Ok(Heard::Applied);
         }
-        let key = self.field_key();
+        let (key, tells) = (self.field_key(), self.settings.messages.paid.is_some());
         let write = self.store.write(move |tx: &mut Tx<'_>| {
-            apply(&mut Desk { tx, key: &key, now }, &payment, Teller::Notify)
+            let mut desk = Desk { tx, key: &key, now };
+            let applied = apply(&mut desk, &payment, Teller::Notify)?;
+            if tells {
+                tell_paid(&mut desk, &payment, &applied)?;
+            }
+            Ok::<_, ShopError>(applied)
         });
         Ok(match write.await? {
             Applied::Now | Applied::Before => Heard::Applied,

@@ -1,11 +1,14 @@
 //! Looking at orders, changing them, receiving.
 
-use super::aftersale::Aftersale;
+use super::beside::Beside;
 use super::effects::Desk;
 use super::{Shop, ShopError};
 use crate::base::{OrderNo, Timestamp, Uid};
+use crate::model::order::Receiver;
 use crate::model::{Attempt, Entry, Order, OrderChange, OrderEvent, OrderStatus};
+use crate::model::{Settlement, ShippingReport};
 use crate::store::orders::{self, OrderQuery, Owner};
+use crate::store::shipments::{self, Reported};
 use crate::store::{Page, PageWanted, StoreError, Tx, View, attempts};
 
 /// An order with everything that is told about it.
@@ -13,22 +16,30 @@ use crate::store::{Page, PageWanted, StoreError, Tx, View, attempts};
 pub struct ToldOrder {
     /// The order.
     pub order: Order,
-    /// Its refunds, and the buyer's wish to be refunded.
-    pub aftersale: Aftersale,
     /// Its payment attempts, oldest first.
     pub attempts: Vec<Attempt>,
     /// Its timeline, oldest first.
     pub timeline: Vec<Entry>,
+    /// What is told beside it.
+    pub beside: Beside,
+    /// The report of its parcels to WeChat.
+    pub report: Option<ShippingReport>,
+    /// When its money is, or was, settled.
+    pub settlement: Option<Settlement>,
 }
 
 fn told(view: &View<'_>, order: Order) -> Result<ToldOrder, ShopError> {
     let attempts = attempts::all(view, &order.order_no)?;
     let timeline = orders::timeline(view, &order)?;
+    let beside = Beside::of(view, &order)?;
+    let Reported { report, settlement } = shipments::reported(view, &order)?;
     Ok(ToldOrder {
-        aftersale: Aftersale::of(view, &order)?,
         order,
         attempts,
         timeline,
+        beside,
+        report,
+        settlement,
     })
 }
 
@@ -59,11 +70,11 @@ impl Shop {
         uid: Uid,
         status: Option<OrderStatus>,
         page: PageWanted,
-    ) -> Result<Page<(Order, Aftersale)>, ShopError> {
+    ) -> Result<Page<(Order, Beside)>, ShopError> {
         let (key, query) = (self.field_key(), OrderQuery::of_user(uid, status));
         let read = self.store.read(move |view| {
             let found = orders::list(view, &key, &query, &page)?;
-            let with = |order: Order| Aftersale::of(view, &order).map(|after| (order, after));
+            let with = |order: Order| Beside::of(view, &order).map(|after| (order, after));
             let items = found.items.into_iter().map(with);
             Ok(Page {
                 items: items.collect::<Result<_, StoreError>>()?,
@@ -83,7 +94,7 @@ impl Shop {
         order_no: OrderNo,
         now: Timestamp,
     ) -> Result<Order, ShopError> {
-        self.buyer_decides(uid, order_no, OrderEvent::Received, now)
+        self.buyer_decides(uid, order_no, OrderEvent::Received(Receiver::Buyer), now)
             .await
     }
 

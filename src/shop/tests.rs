@@ -28,6 +28,9 @@ pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<Mc
         order_body: "商城订单".into(),
         login_per_minute_per_ip: 1000,
         requests_per_minute_per_token: 1000,
+        auto_complete_days: 10,
+        push: push::PushSettings::default(),
+        messages: subscribe::Messages::default(),
         field_key: FieldKey::new([7; 32]),
     };
     let keys = V2Keys {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::asking::{LOOK_BACK, LOOKS};
 use super::effects::Desk;
 use super::notify::{self, Applied, Teller};
+use super::subscribe::tell_paid;
 use super::trace::exchange_entries;
 use super::{Shop, ShopError};
 use crate::base::OutTradeNo;
@@ -124,11 +125,15 @@ impl Shop {
         entries: Vec<Entry>,
     ) -> Result<Found, ShopError> {
         let (key, now) = (self.field_key(), self.clock.now());
+        let tells = self.settings.messages.paid.is_some();
         let number = attempt.out_trade_no.clone();
         let write = self.store.write(move |tx: &mut Tx<'_>| {
             let mut desk = Desk { tx, key: &key, now };
             desk.note_all(number.order_no(), &entries)?;
             let applied = notify::apply(&mut desk, &payment, Teller::Query)?;
+            if tells {
+                tell_paid(&mut desk, &payment, &applied)?;
+            }
             if let (Applied::Mismatched(_), Money::GoneBack) = (&applied, money) {
                 close_in(&mut desk, &number)?;
             }

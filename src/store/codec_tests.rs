@@ -8,6 +8,7 @@ use crate::model::Entry;
 use crate::store::records::*;
 use crate::store::samples::{self, at, field_key};
 use crate::store::sealed::{Place, Sealed};
+use crate::store::shipments::{ReportRecord, SettlementRecord, ShipmentRecord};
 use crate::store::tokens::TokenHash;
 use crate::store::{Store, View};
 
@@ -104,6 +105,18 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             "unmatched_v1",
             value(KEY, &UnmatchedRecord::V1(samples::unmatched())),
         ),
+        (
+            "shipment_v1",
+            value(KEY, &ShipmentRecord::V1(samples::parcel("SF1"))),
+        ),
+        (
+            "shipping_report_v1",
+            value(KEY, &ReportRecord::V1(samples::report())),
+        ),
+        (
+            "settlement_v1",
+            value(KEY, &SettlementRecord::V1(samples::settlement())),
+        ),
         ("admin_v1", value(KEY, &AdminRecord::V1(admin))),
         (
             "api_key_v1",
@@ -177,6 +190,9 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<RefundIndexRecord>("refund_index_v1", view);
         again::<RefundRequestRecord>("refund_request_v1", view);
         again::<UnmatchedRecord>("unmatched_v1", view);
+        again::<ShipmentRecord>("shipment_v1", view);
+        again::<ReportRecord>("shipping_report_v1", view);
+        again::<SettlementRecord>("settlement_v1", view);
         again::<AdminRecord>("admin_v1", view);
         again::<ApiKeyRecord>("api_key_v1", view);
         again::<CertificateRecord>("certificate_v1", view);

@@ -7,7 +7,7 @@ use super::orders::{OrderQuery, Owner, insert, list, note, require_order, update
 use super::samples::{self, at, field_key, order_no, write};
 use super::{Store, Tx, attempts, audit_indexes, goods, users};
 use crate::base::{OrderNo, Timestamp, TransactionId};
-use crate::model::order::{Closer, OrderEvent, Paid};
+use crate::model::order::{Closer, OrderEvent, Paid, Receiver};
 use crate::model::{Effect, Entry, Line, Order};
 
 pub(super) fn first(limit: usize) -> PageWanted {
@@ -141,7 +141,12 @@ pub(super) fn take(tx: &mut Tx<'_>, step: &Step, n: i64) -> Result<(), Failure> 
             Ok(update(tx, &field_key(), &before, &after)?)
         }
         Step::Ship(order) => apply(tx, &number(order), OrderEvent::Shipped, at(n)),
-        Step::Receive(order) => apply(tx, &number(order), OrderEvent::Received, at(n)),
+        Step::Receive(order) => apply(
+            tx,
+            &number(order),
+            OrderEvent::Received(Receiver::Buyer),
+            at(n),
+        ),
         Step::Phone(uid, phone) => {
             let (before, _) = users::upsert(tx, &field_key(), &samples::login(*uid), at(0))?;
             let phone = match phone {

@@ -21,6 +21,8 @@
 //! | `r` | refund_no | refund |
 //! | `R` | order_no, 0, refund_no | index: a refund of the order |
 //! | `f` | order_no | the buyer's newest wish to be refunded |
+//! | `z` | order_no, 0, number | a parcel of the order |
+//! | `Z` | order_no, 0, `r` or `s` | its report to WeChat; when its money is settled |
 //! | `M` `K` | name; digest of key | admin; API key |
 //! | `v` | serial | platform certificate of WeChat |
 //! | `p` | any key above, number | a further piece of a long record |
@@ -54,6 +56,8 @@ pub(super) const UNMATCHED: u8 = b'N';
 pub(super) const REFUND: u8 = b'r';
 pub(super) const ORDER_REFUND: u8 = b'R';
 pub(super) const REFUND_REQUEST: u8 = b'f';
+pub(super) const SHIPMENT: u8 = b'z';
+pub(super) const SHIPPING: u8 = b'Z';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
 pub(super) const CERTIFICATE: u8 = b'v';
@@ -245,6 +249,24 @@ pub(super) fn order_refund(order_no: &OrderNo, refund_no: &RefundNo) -> Vec<u8> 
 
 pub(super) fn refund_request(order_no: &OrderNo) -> Vec<u8> {
     key(REFUND_REQUEST, &[order_no.as_str().as_bytes()])
+}
+
+/// Starts the keys of all parcels of an order.
+pub(super) fn shipments(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPMENT, &[order_no.as_str().as_bytes(), END])
+}
+
+pub(super) fn shipment(order_no: &OrderNo, number: u16) -> Vec<u8> {
+    let parts = [order_no.as_str().as_bytes(), END, &number.to_be_bytes()];
+    key(SHIPMENT, &parts)
+}
+
+pub(super) fn shipping_report(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPPING, &[order_no.as_str().as_bytes(), END, b"r"])
+}
+
+pub(super) fn settlement(order_no: &OrderNo) -> Vec<u8> {
+    key(SHIPPING, &[order_no.as_str().as_bytes(), END, b"s"])
 }
 
 pub(super) fn admin(name: &str) -> Vec<u8> {

@@ -75,6 +75,7 @@ pub mod idempotency;
 pub mod orders;
 pub mod queries;
 pub mod refunds;
+pub mod shipments;
 pub mod staff;
 pub mod tokens;
 pub mod unmatched;

@@ -12,6 +12,7 @@ use crate::model::order::NewOrder;
 use crate::model::refund::NewRefund;
 use crate::model::refund_request::RequestStatus;
 use crate::model::{Address, Attempt, AttemptState, Goods, Line, Order, Payment, Protocol, User};
+use crate::model::{Delivery, Logistics, ReportStatus, Settlement, Shipment, ShippingReport};
 use crate::model::{LastError, Refund, RefundKind, RefundRequest, Restock};
 
 pub(super) const START: i64 = 1_767_196_800;
@@ -188,6 +189,36 @@ pub(super) fn request(reason: &str) -> RefundRequest {
         status: RequestStatus::Declined,
         answer: Some("已拆封".to_owned()),
         refund_no: Some(RefundNo::new(START * 1000, 1)),
+    }
+}
+
+pub(super) fn parcel(tracking_no: &str) -> Shipment {
+    Shipment {
+        logistics: Logistics::Courier,
+        express_company: "SF".to_owned(),
+        tracking_no: tracking_no.to_owned(),
+        item_desc: "明前龙井*2".to_owned(),
+        shipped_at: at(70),
+    }
+}
+
+pub(super) fn report() -> ShippingReport {
+    ShippingReport {
+        status: ReportStatus::Queued,
+        problem: Some("微信还查不到这笔支付".to_owned()),
+        delivery: Delivery::Part,
+        revision: 2,
+        corrections: 1,
+        upload_time: Some(at(71)),
+    }
+}
+
+pub(super) fn settlement() -> Settlement {
+    Settlement {
+        estimated_at: Some(at(80)),
+        settled_at: Some(at(82)),
+        received_at: Some(at(81)),
+        receive_method: Some(2),
     }
 }
 

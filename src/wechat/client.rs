@@ -11,6 +11,7 @@ use super::call::Call;
 use super::config::WechatConfig;
 use super::error::{Cause, WechatError};
 use super::mini::{self, Session};
+use super::mini_token::TokenHolder;
 use super::notify::{self, Keys, NotifyRefusal, Opened, UnverifiedNotice};
 use super::paid::PaidNotice;
 use super::prepay::{self, PayParams, PrepayRequest, Protocol, SecondSigning, Wanted};
@@ -25,6 +26,7 @@ pub struct Wechat {
     pub(super) client: Client,
     pub(super) config: WechatConfig,
     login_url: Secret<String>,
+    pub(super) mini_token: TokenHolder,
 }
 
 impl Wechat {
@@ -35,6 +37,7 @@ impl Wechat {
             client,
             config,
             login_url,
+            mini_token: TokenHolder::default(),
         }
     }
 

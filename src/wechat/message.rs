@@ -2,14 +2,19 @@
 //!
 //! Not what the events mean. Source: 小程序 · 消息推送.
 
+use std::time::Duration;
+
 use data_encoding::{BASE64, BASE64_NOPAD};
 
-use crate::base::{AppId, Secret, cipher, hash, secret};
+use crate::base::{AppId, Secret, Timestamp, cipher, hash, secret};
 
 /// Bytes of the secure mode's random head.
 const RANDOM: usize = 16;
 /// The secure mode pads to this many bytes, twice the cipher's block.
 const BLOCK: usize = 32;
+
+/// How far a push's time may lie from ours, either way.
+const FRESH: Duration = Duration::from_secs(300);
 
 /// Why a push is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +28,9 @@ pub enum BadPush {
     /// The signature is missing or wrong.
     #[error("消息推送的签名不对")]
     BadSignature,
+    /// It was made too long ago, or bears no time.
+    #[error("消息推送的时间与本机相差太多")]
+    Stale,
     /// It does not open, or is meant for another program.
     #[error("消息推送无法解密，或不属于本小程序")]
     CannotOpen,
@@ -73,6 +81,15 @@ fn verify(
     } else {
         Err(BadPush::BadSignature)
     }
+}
+
+/// Whether a push that names `timestamp` was made within five minutes of `now`. What was heard
+/// once can be sent again by anyone: this bounds for how long.
+pub fn is_fresh(timestamp: &str, now: Timestamp) -> bool {
+    let digits = !timestamp.is_empty() && timestamp.bytes().all(|b| b.is_ascii_digit());
+    let made = timestamp.parse::<i64>().ok().filter(|_| digits);
+    made.map(Timestamp::from_unix)
+        .is_some_and(|made| now.since(made).max(made.since(now)) <= FRESH)
 }
 
 /// What the secure mode needs.
@@ -283,6 +300,24 @@ mod tests {
         let first = plain.len() - padding;
         plain[first] ^= 1;
         seal(&plain)
+    }
+
+    #[test]
+    fn a_push_is_fresh_for_five_minutes_either_way() {
+        let now = Timestamp::from_unix(1_000_000);
+        for (timestamp, fresh) in [
+            ("1000000", true),
+            ("999700", true),
+            ("1000300", true),
+            ("999699", false),
+            ("1000301", false),
+            ("", false),
+            ("-5", false),
+            ("+1000000", false),
+            ("99999999999999999999", false),
+        ] {
+            assert_eq!(is_fresh(timestamp, now), fresh, "{timestamp}");
+        }
     }
 
     #[test]

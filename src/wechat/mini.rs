@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use crate::base::{AppId, OpenId, Secret};
 
-use super::error::{Cause, Refused, WechatError};
+use super::error::{Cause, WechatError};
+use super::mini_error::{Row, refused};
 
 /// Path of 小程序登录.
 pub const CODE2SESSION: &str = "/sns/jscode2session";
@@ -91,7 +92,11 @@ pub fn read_session(status: u16, body: &[u8]) -> Result<Session, WechatError> {
     let answer: Answer =
         serde_json::from_slice(body).map_err(|_| unknown("登录应答无法读取".to_owned()))?;
     if answer.errcode != 0 {
-        return Err(WechatError::Refused(refused(answer.errcode, answer.errmsg)));
+        return Err(WechatError::Refused(refused(
+            TABLE,
+            answer.errcode,
+            answer.errmsg,
+        )));
     }
     let missing = |_| unknown("登录应答里没有 openid".to_owned());
     let openid = answer.openid.parse().map_err(missing)?;
@@ -105,10 +110,9 @@ pub fn read_session(status: u16, body: &[u8]) -> Result<Session, WechatError> {
     })
 }
 
-/// One line of the table: code, what it means, what the cause is and what to do.
-type Row = (i64, Cause, &'static str);
-
-/// Source: 小程序 · 小程序登录 · 错误码; 接口调用凭据 · 错误码; 全局返回码.
+/// What an error of this call means where it differs from the common table.
+///
+/// Source: 小程序 · 小程序登录 · 错误码.
 const TABLE: &[Row] = &[
     (
         40029,
@@ -135,99 +139,12 @@ const TABLE: &[Row] = &[
         Cause::Busy,
         "微信系统繁忙：请稍后重新调用 wx.login 再试",
     ),
-    (40013, Cause::Config, "appid 无效：请核对 [wechat] appid"),
-    (
-        40125,
-        Cause::Config,
-        "AppSecret 无效：请核对 [wechat] secret，它可能已被重置",
-    ),
-    (41002, Cause::Config, "缺少 appid：请填写 [wechat] appid"),
-    (
-        41004,
-        Cause::Config,
-        "缺少 AppSecret：请填写 [wechat] secret",
-    ),
-    (
-        45009,
-        Cause::RateLimited,
-        "接口当日调用次数已用完：请次日再试，或在小程序后台申请提高额度",
-    ),
-    (
-        44991,
-        Cause::RateLimited,
-        "接口每分钟调用次数超限：请放慢后重试",
-    ),
-    (
-        44990,
-        Cause::RateLimited,
-        "接口每分钟调用次数超限：请放慢后重试",
-    ),
     (
         40001,
         Cause::Config,
         "AppSecret 错误，或 access_token 不是最新：请核对 [wechat] secret",
     ),
-    (40014, Cause::Config, "access_token 不合法：请重新获取"),
-    (42001, Cause::Config, "access_token 已过期：请重新获取"),
-    (
-        40164,
-        Cause::Config,
-        "本机出口 IP 不在白名单：请在小程序后台“开发设置 → IP 白名单”中加入",
-    ),
-    (
-        40243,
-        Cause::Config,
-        "AppSecret 已被冻结：请在小程序后台解冻",
-    ),
-    (
-        89503,
-        Cause::Config,
-        "此 IP 的调用需要管理员确认：请管理员在微信中确认",
-    ),
-    (
-        89506,
-        Cause::Config,
-        "此 IP 的调用在 24 小时内被管理员拒绝两次：请联系管理员，24 小时后再试",
-    ),
-    (
-        89507,
-        Cause::Config,
-        "此 IP 的调用在 1 小时内被管理员拒绝：请联系管理员，1 小时后再试",
-    ),
-    (
-        47001,
-        Cause::BadRequest,
-        "请求内容不是微信接受的 JSON：这是程序缺陷，请报告",
-    ),
-    (
-        43002,
-        Cause::BadRequest,
-        "此接口需要 POST：这是程序缺陷，请报告",
-    ),
-    (
-        44002,
-        Cause::BadRequest,
-        "请求内容为空：这是程序缺陷，请报告",
-    ),
 ];
-
-/// What an `errcode` other than 0 means.
-fn refused(errcode: i64, said: String) -> Refused {
-    let row = TABLE.iter().find(|row| row.0 == errcode);
-    let (cause, advice) = match row {
-        Some(&(_, cause, advice)) => (cause, advice),
-        None => (
-            Cause::BadRequest,
-            "微信返回了文档之外的错误码：请按微信的说明处理",
-        ),
-    };
-    Refused {
-        cause,
-        code: errcode.to_string(),
-        advice,
-        said,
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,9 @@
 //! Floor 2: WeChat's protocols, from the client's side. The one home of its field names.
 //!
-//! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`bill`],
-//! [`prepay`], [`notify`], [`paid`], [`trade`], [`refund`]. They say what to send, how to read what
-//! comes back, and whether to believe it. [`call`] makes a value of each, [`client`] sends it,
-//! [`trace`] writes down what was said.
+//! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`push`],
+//! [`mini_user`], [`shipping`], [`shipping_order`], [`subscribe`], [`bill`], [`prepay`], [`notify`], [`paid`],
+//! [`trade`], [`refund`], [`trace`]. They say what to send, how to read what comes back, and
+//! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
 
 pub mod bill;
 pub mod call;
@@ -13,15 +13,23 @@ pub mod config;
 pub mod error;
 pub mod message;
 pub mod mini;
+mod mini_calls;
+mod mini_error;
 pub mod mini_open;
+pub mod mini_token;
+pub mod mini_user;
 pub mod notify;
 pub mod paid;
 pub mod pay_error;
 pub mod prepay;
+pub mod push;
 pub mod refund;
 mod refund_error;
 mod refunds;
 mod sending;
+pub mod shipping;
+pub mod shipping_order;
+pub mod subscribe;
 pub mod trace;
 pub mod trade;
 mod trades;

@@ -147,12 +147,27 @@ impl Wechat {
         within: Duration,
     ) -> Result<Incoming, WechatError> {
         let sent = client.send(request, within, ANSWER_MAX_BYTES).await;
-        sent.map_err(|error| match error {
-            ClientError::NotSent(why) => WechatError::NotSent(why),
-            ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
-                WechatError::Unknown(error.to_string())
-            }
-        })
+        sent.map_err(not_answered)
+    }
+
+    /// Sends one request and reads an answer of at most `limit_bytes`.
+    pub(super) async fn send_within(
+        &self,
+        client: &Client,
+        request: Outgoing,
+        limit_bytes: usize,
+    ) -> Result<Incoming, WechatError> {
+        let sent = client.send(request, TRY_WITHIN, limit_bytes).await;
+        sent.map_err(not_answered)
+    }
+}
+
+fn not_answered(error: ClientError) -> WechatError {
+    match error {
+        ClientError::NotSent(why) => WechatError::NotSent(why),
+        ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
+            WechatError::Unknown(error.to_string())
+        }
     }
 }
 

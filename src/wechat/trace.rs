@@ -155,6 +155,39 @@ pub(super) fn answered<T>(answer: &Incoming, judged: &Result<T, WechatError>) ->
     text
 }
 
+/// What a mini-program call asks, shown: of its body only WeChat's number of the payment.
+pub(super) fn asked_mini(path: &str, body: &str) -> String {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let places = [
+        &body["transaction_id"],
+        &body["order_key"]["transaction_id"],
+    ];
+    let number = places.iter().find_map(|place| place.as_str());
+    match number {
+        Some(number) => format!("POST {path} 微信支付订单号 {number}"),
+        None => format!("POST {path}"),
+    }
+}
+
+/// What a mini-program call was answered, shown: its code, its words, where the order stands.
+pub(super) fn answered_mini(answer: &Incoming) -> String {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let mut text = answer.status.to_string();
+    let numbers = [
+        ("errcode", &body["errcode"]),
+        ("order_state", &body["order"]["order_state"]),
+    ];
+    for (name, number) in numbers {
+        if let Some(number) = number.as_i64() {
+            text.push_str(&format!(" {name} {number}"));
+        }
+    }
+    if let Some(said) = body["errmsg"].as_str() {
+        text.push_str(&format!(" {}", masked(said)));
+    }
+    text
+}
+
 fn shown(get: impl Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
     for name in ANSWERED {

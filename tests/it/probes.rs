@@ -184,6 +184,13 @@ const RETRY: &[Field] = &[
     may("bank_account", "\"6222000000000000\"", 0),
     may("real_name", "\"王小明\"", 0),
 ];
+/// `parcels` and `all_delivered` are another form of the same body: [`crate::fulfil`] tries them.
+const SHIP: &[Field] = &[
+    must("logistics_type", "1", 0),
+    may("express_company", "\"YTO\"", 0),
+    may("tracking_no", "\"YT1\"", 0),
+    may("item_desc", "\"茶\"", 120),
+];
 
 /// Every route that is served now.
 pub(crate) const PROBES: &[Probe<'static>] = &[
@@ -192,6 +199,12 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
     probe("DELETE", "/api/v1/token", Who::Buyer, Body::None),
     probe("GET", "/api/v1/user", Who::Buyer, Body::None),
     probe("PATCH", "/api/v1/user", Who::Buyer, Body::Fields(USER)),
+    probe(
+        "POST",
+        "/api/v1/user/phone",
+        Who::Buyer,
+        Body::Fields(LOGIN),
+    ),
     probe(
         "POST",
         "/api/v1/user/decrypt",
@@ -266,6 +279,8 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
     ),
     probe("POST", "/wx/refund/notify", Who::Anyone, Body::Foreign),
     probe("POST", "/wx/pay/notify", Who::Anyone, Body::Foreign),
+    probe("GET", "/wx/message", Who::Anyone, Body::None),
+    probe("POST", "/wx/message", Who::Anyone, Body::Foreign),
     probe("GET", "/admin/v1/goods", Who::Merchant, Body::None),
     probe(
         "POST",
@@ -306,6 +321,19 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         Who::Merchant,
         Body::Empty,
     ),
+    probe(
+        "POST",
+        "/admin/v1/orders/{order_no}/ship",
+        Who::Merchant,
+        Body::Fields(SHIP),
+    ),
+    probe(
+        "GET",
+        "/admin/v1/express-companies",
+        Who::Merchant,
+        Body::None,
+    ),
+    probe("GET", "/admin/v1/wxacode", Who::Merchant, Body::None),
     probe("GET", "/healthz", Who::Anyone, Body::None),
     probe("GET", "/readyz", Who::Anyone, Body::None),
 ];

@@ -12,6 +12,8 @@ use crate::base::Secret;
 use crate::base::cipher::FieldKey;
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::cli::log::LogFormat;
+use crate::shop::subscribe::{Messages, Template};
+use crate::wechat::subscribe::Release;
 use crate::wechat::{SignType, Trust, V2Keys, V3Keys, VerifyWith, Version};
 
 /// The configuration, or `None` when a key is at fault.
@@ -37,6 +39,11 @@ pub(super) fn config(settled: &Settled) -> Option<Config> {
             section: "wechat",
         }
         .wechat()?,
+        messages: Table {
+            settled,
+            section: "wechat.messages",
+        }
+        .messages()?,
         pay: Table {
             settled,
             section: "wechat.pay",
@@ -136,6 +143,29 @@ impl Table<'_> {
             api_base: self.address("api_base")?,
             message_token: self.secret("message_token")?,
             message_aes_key: self.secret("message_aes_key")?,
+        })
+    }
+
+    fn messages(self) -> Option<Messages> {
+        let template = |of: &str| -> Option<Option<Template>> {
+            let id = self.text(&format!("{of}_template"))?;
+            let fields = self.settled.list(self.section, &format!("{of}_fields"))?;
+            let fields = fields.iter().map(|field| field.parse().ok());
+            let template = Template {
+                page: self.text(&format!("{of}_page"))?,
+                fields: fields.collect::<Option<_>>()?,
+                id,
+            };
+            Some((!template.id.is_empty()).then_some(template))
+        };
+        Some(Messages {
+            paid: template("paid")?,
+            shipped: template("shipped")?,
+            release: match &*self.text("release")? {
+                "trial" => Release::Trial,
+                "developer" => Release::Developer,
+                _ => Release::Formal,
+            },
         })
     }
 

@@ -28,6 +28,10 @@ pub enum Rule {
     Networks,
     /// A list of words.
     Words,
+    /// What stands in the slots of a message's template: `thing1=title`.
+    MessageFields,
+    /// A page of the mini program, or empty.
+    Page,
     /// 32 bytes in standard base64.
     Key32,
     /// 32 bytes of text, or empty.
@@ -185,6 +189,13 @@ pub const KEYS: &[Key] = &[
     ),
     secret("wechat", "message_token", Rule::Text(0, 32)),
     secret("wechat", "message_aes_key", Rule::Alphanumeric(43)),
+    plain("wechat.messages", "paid_template", Rule::Text(0, 64), ""),
+    plain("wechat.messages", "paid_page", Rule::Page, ""),
+    plain("wechat.messages", "paid_fields", Rule::MessageFields, ""),
+    plain("wechat.messages", "shipped_template", Rule::Text(0, 64), ""),
+    plain("wechat.messages", "shipped_page", Rule::Page, ""),
+    plain("wechat.messages", "shipped_fields", Rule::MessageFields, ""),
+    plain("wechat.messages", "release", RELEASES, "formal"),
     plain("wechat.pay", "version", PAY_VERSIONS, "v3"),
     plain("wechat.pay", "mchid", Rule::MchId, ""),
     plain(
@@ -251,6 +262,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 const TLS_MODES: Rule = Rule::Choice(&["off", "files", "acme"]);
+const RELEASES: Rule = Rule::Choice(&["formal", "trial", "developer"]);
 const PAY_VERSIONS: Rule = Rule::Choice(&["v2", "v3"]);
 const V2_SIGN_TYPES: Rule = Rule::Choice(&["HMAC-SHA256", "MD5"]);
 const VERIFIERS: Rule = Rule::Choice(&["auto", "public_key", "certificate", "both"]);

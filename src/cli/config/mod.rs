@@ -8,6 +8,7 @@ mod fault;
 #[cfg(test)]
 mod fault_table;
 mod keys;
+mod messages;
 mod pay;
 mod read;
 mod rules;
@@ -80,6 +81,7 @@ pub struct Survey {
 pub fn survey(text: &str, environment: impl Iterator<Item = (String, String)>) -> Survey {
     let mut settled = settle::settle(text, environment);
     pay::check(&mut settled);
+    messages::check(&mut settled);
     let mchid = settled.text("wechat.pay", "mchid");
     let has_mchid = mchid.is_none_or(|mchid| !mchid.is_empty());
     let config = build::config(&settled).filter(|_| settled.faults.is_empty());

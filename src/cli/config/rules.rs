@@ -8,6 +8,7 @@ use super::fault::unreadable;
 use super::keys::{Pem, Rule};
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::{AppId, MchId, Secret};
+use crate::shop::subscribe::Field;
 
 /// A value as it stands in the file or the environment.
 #[derive(Clone, Debug)]
@@ -47,6 +48,10 @@ impl Rule {
             }
             Self::Networks => "写网段列表，如 [\"10.0.0.0/8\"]".to_owned(),
             Self::Words => "写文字列表，如 [\"shop.example.com\"]".to_owned(),
+            Self::MessageFields => {
+                "写「模板字段=来源」的列表，如 [\"thing1=title\", \"amount2=total\"]".to_owned()
+            }
+            Self::Page => "写小程序页面，如 \"pages/order/order\"，开头没有 /，或留空".to_owned(),
             Self::Key32 => "写 32 字节密钥的 base64（openssl rand -base64 32）".to_owned(),
             Self::Bytes32 => "写 32 字节的 APIv3 密钥，或留空".to_owned(),
             Self::Serial => "写 40 位十六进制的商户证书序列号，或留空".to_owned(),
@@ -65,7 +70,7 @@ impl Rule {
                 let number = text.parse().ok().filter(|_| digits);
                 number.map(Value::Number).ok_or(Broken::Type("不是整数"))
             }
-            Self::Networks | Self::Words => {
+            Self::Networks | Self::Words | Self::MessageFields => {
                 let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
                 Ok(Value::List(words.map(str::to_owned).collect()))
             }
@@ -90,7 +95,9 @@ impl Rule {
         match self {
             Self::Number(min, max) if (min..=max).contains(&number) => Ok(()),
             Self::Number(..) => Err(Broken::Range),
-            Self::Networks | Self::Words => Err(Broken::Type("是数字，应是列表")),
+            Self::Networks | Self::Words | Self::MessageFields => {
+                Err(Broken::Type("是数字，应是列表"))
+            }
             _ => Err(Broken::Type("是数字，应是文字")),
         }
     }
@@ -99,6 +106,7 @@ impl Rule {
         match self {
             Self::Networks => in_range(words.iter().all(|w| network(w))),
             Self::Words => in_range(words.iter().all(|w| !w.is_empty())),
+            Self::MessageFields => in_range(words.iter().all(|w| w.parse::<Field>().is_ok())),
             Self::Number(..) => Err(Broken::Type("是列表，应是整数")),
             _ => Err(Broken::Type("是列表，应是文字")),
         }
@@ -107,7 +115,9 @@ impl Rule {
     fn check_text(self, text: &str) -> Result<(), Broken> {
         match self {
             Self::Number(..) => Err(Broken::Type("是文字，应是整数（不加引号）")),
-            Self::Networks | Self::Words => Err(Broken::Type("是文字，应是列表")),
+            Self::Networks | Self::Words | Self::MessageFields => {
+                Err(Broken::Type("是文字，应是列表"))
+            }
             _ => in_range(!text.contains(char::is_control) && self.allows(text)),
         }
     }
@@ -130,9 +140,16 @@ impl Rule {
             Self::AppId => text.parse::<AppId>().is_ok(),
             Self::MchId => text.is_empty() || text.parse::<MchId>().is_ok(),
             Self::Path => true,
-            Self::Number(..) | Self::Networks | Self::Words | Self::Pem(_) => false,
+            Self::Page => text.len() <= 1024 && !text.starts_with('/') && page(text),
+            Self::Number(..) | Self::Networks | Self::Words => false,
+            Self::MessageFields | Self::Pem(_) => false,
         }
     }
+}
+
+/// A page and its query; `{order_no}` becomes the order's number.
+fn page(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn in_range(kept: bool) -> Result<(), Broken> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::cipher::FieldKey;
 use crate::base::{AppId, MchId, Secret};
 use crate::cli::log::LogFormat;
+use crate::shop::subscribe::Messages;
 use crate::wechat::{V2Keys, V3Keys, Version};
 
 /// The whole configuration.
@@ -20,6 +21,8 @@ pub struct Config {
     pub token: Token,
     /// `[wechat]`
     pub wechat: Wechat,
+    /// `[wechat.messages]`
+    pub messages: Messages,
     /// `[wechat.pay]`
     pub pay: Pay,
     /// `[order]`
