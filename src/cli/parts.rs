@@ -61,7 +61,10 @@ pub(crate) fn over(
 ) -> Result<Arc<Shop>, Failure> {
     let settings = settings(&config);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
-    let wechat = Wechat::new(client, wechat(config)?);
+    let wechat = wechat(config)?;
+    #[cfg(test)]
+    let wechat = wechat.reached_by(&client);
+    let wechat = Wechat::new(client, wechat);
     Ok(Shop::new(store, tokens, wechat, clock, settings))
 }
 

@@ -122,7 +122,7 @@ impl OrderEvent {
             Self::CloseWanted(Closer::Expiry) => "CloseWanted(Expiry)",
             Self::ClosedAtWechat => "ClosedAtWechat",
             Self::Shipped => "Shipped",
-            Self::Received => "Received",
+            Self::Received(_) => "Received",
             Self::Refunded(_) => "Refunded",
         }
     }

@@ -166,8 +166,10 @@ impl World {
         *self.weather() = Weather::default();
         self.at_wechat(Method::PUT, "/sandbox/faults", &json!({}))
             .await;
+        self.end_all_refunds().await;
         self.die(End::PowerCut).await;
         tokio::time::sleep(Duration::from_secs(120)).await;
+        self.end_all_refunds().await;
         for (times, jump_s) in [(20, 30), (20, 300), (24, 3600)] {
             for _ in 0..times {
                 self.tend().await;

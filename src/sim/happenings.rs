@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::ask::Ask;
 use super::driver::End;
+use super::merchant::Deed;
 use super::random::Random;
 use super::world::World;
 use crate::base::trial;
@@ -32,6 +33,11 @@ pub(super) enum Act {
     Receives,
     LooksAround,
     PriceChanges,
+    Syncs,
+    WantsRefund,
+    Merchant(Deed),
+    WechatRefunds,
+    WechatRefundsByHand,
 }
 
 /// What the world does to them.
@@ -39,6 +45,7 @@ pub(super) enum Act {
 pub(super) enum Blow {
     NotifyFault,
     AnswerFault,
+    RefundPlan,
     Weather,
     Outage,
     Dies,
@@ -58,6 +65,18 @@ const HAPPENINGS: &[(u64, Happening)] = &[
     (4, Happening::Person(Act::Receives)),
     (4, Happening::Person(Act::LooksAround)),
     (3, Happening::Person(Act::PriceChanges)),
+    (4, Happening::Person(Act::Syncs)),
+    (3, Happening::Person(Act::WantsRefund)),
+    (4, Happening::Person(Act::Merchant(Deed::Closes))),
+    (2, Happening::Person(Act::Merchant(Deed::Syncs))),
+    (5, Happening::Person(Act::Merchant(Deed::ChangesAmounts))),
+    (6, Happening::Person(Act::Merchant(Deed::Ships))),
+    (9, Happening::Person(Act::Merchant(Deed::Refunds))),
+    (4, Happening::Person(Act::Merchant(Deed::TriesRefundAgain))),
+    (2, Happening::Person(Act::Merchant(Deed::Declines))),
+    (6, Happening::Person(Act::WechatRefunds)),
+    (2, Happening::Person(Act::WechatRefundsByHand)),
+    (2, Happening::Blow(Blow::RefundPlan)),
     (5, Happening::Blow(Blow::NotifyFault)),
     (5, Happening::Blow(Blow::AnswerFault)),
     (3, Happening::Blow(Blow::Weather)),
@@ -105,6 +124,14 @@ impl World {
             Act::Receives => self.with_order("receive", None).await,
             Act::LooksAround => self.look_at_orders(buyer).await,
             Act::PriceChanges => self.change_price().await,
+            Act::Syncs => self.with_order("sync", None).await,
+            Act::WantsRefund => {
+                let reason = json!({ "reason": "changed my mind" });
+                self.with_order("refund-request", Some(reason)).await;
+            }
+            Act::Merchant(deed) => self.serve(deed).await,
+            Act::WechatRefunds => self.end_refund().await,
+            Act::WechatRefundsByHand => self.refund_by_hand().await,
         }
     }
 
@@ -123,6 +150,7 @@ impl World {
         match blow {
             Blow::NotifyFault => self.set_fault("notify", NOTIFY_FAULTS).await,
             Blow::AnswerFault => self.set_fault("upstream", ANSWER_FAULTS).await,
+            Blow::RefundPlan => self.plan_refunds().await,
             Blow::Weather => {
                 let percent = *self.random().pick(&[0, 6, 6, 25]);
                 self.note(format!("{percent} % of messages meet with a mishap"));

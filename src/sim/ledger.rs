@@ -33,6 +33,12 @@ pub(super) enum Promise {
     Counted { out_trade_no: String },
     /// An attempt to pay was opened.
     Opened { order_no: String },
+    /// The refund is there, for this much.
+    Refunding {
+        order_no: String,
+        refund_no: String,
+        amount_fen: u64,
+    },
 }
 
 /// See the module.
@@ -41,6 +47,8 @@ pub(super) struct Ledger {
     pub(super) buyers: Vec<Buyer>,
     pub(super) orders: Vec<Known>,
     pub(super) promises: Vec<Promise>,
+    /// The refunds that the merchant was told of, by order.
+    pub(super) refunds: Vec<(String, String)>,
     /// What was in stock at first, by goods id.
     pub(super) stock: BTreeMap<u64, u64>,
     /// The merchant's API key.
@@ -78,6 +86,18 @@ impl Ledger {
         }
         let (a, b) = (random.place(known.len()), random.place(known.len()));
         Some(known[a.max(b)].clone())
+    }
+
+    /// What an order cost when it was placed.
+    pub(super) fn total_of(&self, order_no: &str) -> u64 {
+        let placed = |promise: &Promise| match promise {
+            Promise::Placed {
+                order_no: other,
+                total_fen,
+            } if other == order_no => Some(*total_fen),
+            _ => None,
+        };
+        self.promises.iter().find_map(placed).unwrap_or(1)
     }
 
     pub(super) fn know(&mut self, order_no: &str, buyer: usize) {

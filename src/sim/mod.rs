@@ -11,6 +11,7 @@ mod happenings;
 mod judge;
 mod ledger;
 mod life;
+mod merchant;
 mod people;
 mod random;
 mod survey;

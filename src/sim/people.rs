@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::ask::{Answer, Ask};
 use super::ledger::Promise;
 use super::world::{World, checked};
+use crate::base::trial;
 use crate::web::Method;
 
 impl World {
@@ -156,7 +157,7 @@ impl World {
         };
         if pays {
             tokio::time::sleep(after).await;
-            self.pay_at_wechat(prepay_id.to_owned()).await;
+            self.pay_at_wechat(prepay_id.to_owned(), "none").await;
         }
     }
 
@@ -173,8 +174,10 @@ impl World {
     }
 
     /// The WeChat app takes the money.
-    pub(super) async fn pay_at_wechat(self: &Arc<Self>, prepay_id: String) {
-        let body = json!({ "prepay_id": prepay_id });
+    pub(super) async fn pay_at_wechat(self: &Arc<Self>, prepay_id: String, race: &str) {
+        let notify = *self.random().pick(&["send", "send", "send", "none"]);
+        trial::met(format!("fault payment notify {notify} race {race}"));
+        let body = json!({ "prepay_id": prepay_id, "notify": notify, "race": race });
         let paid = self
             .at_wechat(Method::POST, "/sandbox/payments", &body)
             .await;
@@ -197,7 +200,8 @@ impl World {
     pub(super) async fn pay_any(self: &Arc<Self>) {
         let known = self.ledger().any_prepay(&mut self.random());
         if let Some(prepay_id) = known {
-            self.pay_at_wechat(prepay_id).await;
+            let race = *self.random().pick(&["none", "after_close"]);
+            self.pay_at_wechat(prepay_id, race).await;
         }
     }
 

@@ -109,6 +109,16 @@ impl World {
                 let attempts = order(order_no)?["payments"].as_array().map_or(0, Vec::len);
                 right(attempts > 0, "no attempt")
             }
+            Promise::Refunding {
+                order_no,
+                refund_no,
+                amount_fen,
+            } => {
+                let mut refunds = order(order_no)?["refunds"].as_array().into_iter().flatten();
+                let found = refunds.find(|refund| text(refund, "refund_no") == refund_no);
+                let amount = found.map(|refund| refund["amount_fen"].clone());
+                right(amount == Some((*amount_fen).into()), "no such refund")
+            }
             Promise::Counted { out_trade_no } => {
                 let paid = payment(orders, out_trade_no).is_some_and(|p| !p["paid_at"].is_null());
                 right(paid, "the payment is not known")
