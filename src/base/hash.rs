@@ -19,6 +19,28 @@ pub fn sha1_hex(text: &[u8]) -> String {
     HEXLOWER.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text).as_ref())
 }
 
+/// SHA-1 of a text that comes in parts. For WeChat's bills only.
+#[derive(Clone)]
+pub struct Sha1(digest::Context);
+
+impl Default for Sha1 {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY))
+    }
+}
+
+impl Sha1 {
+    /// Takes the next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The digest of all parts, in 40 lower-case hexadecimal digits.
+    pub fn hex(self) -> String {
+        HEXLOWER.encode(self.0.finish().as_ref())
+    }
+}
+
 /// SHA-256, 32 bytes.
 pub fn sha256(text: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];
@@ -48,6 +70,11 @@ mod tests {
         assert_eq!(md5_hex(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
         assert_eq!(md5_hex_upper(b"abc"), "900150983CD24FB0D6963F7D28E17F72");
         assert_eq!(sha1_hex(b"abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        let mut in_parts = Sha1::default();
+        for part in ["a", "", "bc"] {
+            in_parts.update(part.as_bytes());
+        }
+        assert_eq!(in_parts.hex(), sha1_hex(b"abc"));
         assert_eq!(
             HEXLOWER.encode(&sha256(b"abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -4,6 +4,7 @@
 //! in [`secret`].
 
 pub mod cipher;
+pub mod day;
 pub mod hash;
 pub mod id;
 pub mod money;
@@ -15,6 +16,7 @@ pub(crate) mod trial;
 pub mod x509;
 pub mod xml;
 
+pub use day::Day;
 pub use id::{AppId, GoodsId, MchId, OpenId, OrderNo, OutTradeNo, PrepayId, RefundNo};
 pub use id::{TransactionId, Uid};
 pub use money::Fen;

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use jiff::tz;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 /// A moment: seconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 /// The offset of Beijing time, in which the contract and WeChat write times.
-const BEIJING: Offset = Offset::constant(8);
+const BEIJING: tz::Offset = tz::Offset::constant(8);
 
 impl Timestamp {
     /// The moment `seconds` after 1970-01-01T00:00:00Z, held within years 1970..=9999.
@@ -135,7 +136,7 @@ fn push_digits(text: &mut String, (part, digits): (i16, u32)) {
 /// The clock of this process. Clones share one offset, so that a demo or a test can move it.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    advanced_s: Arc<AtomicI64>,
+    offset: Arc<Offset>,
     #[cfg(test)]
     simulated: Option<Simulated>,
 }
@@ -146,6 +147,13 @@ pub struct Clock {
 struct Simulated {
     began: tokio::time::Instant,
     at: Timestamp,
+}
+
+/// How far a clock is ahead of the system's, and the call that wakes who sleeps by it.
+#[derive(Debug, Default)]
+struct Offset {
+    seconds: AtomicI64,
+    moved: Notify,
 }
 
 impl Clock {
@@ -182,22 +190,56 @@ impl Clock {
     /// Now, in milliseconds since 1970-01-01T00:00:00Z: for order numbers and elapsed times.
     pub fn now_ms(&self) -> i64 {
         let ms = i64::try_from(self.since_1970().as_millis()).unwrap_or(i64::MAX);
-        ms.saturating_add(self.advanced_s.load(Ordering::Relaxed).saturating_mul(1000))
+        ms.saturating_add(self.advanced_s().saturating_mul(1000))
     }
 
     /// Now, in tenths of a millisecond since 1970: for the numbers of orders.
     pub fn now_ticks(&self) -> i64 {
         let ticks = i64::try_from(self.since_1970().as_micros() / 100).unwrap_or(i64::MAX);
-        ticks.saturating_add(
-            self.advanced_s
-                .load(Ordering::Relaxed)
-                .saturating_mul(10_000),
-        )
+        ticks.saturating_add(self.advanced_s().saturating_mul(10_000))
+    }
+
+    /// How many seconds it is ahead of the system's clock (behind when negative).
+    pub fn advanced_s(&self) -> i64 {
+        self.offset.seconds.load(Ordering::Relaxed)
     }
 
     /// Moves this clock and all its clones forward by `seconds` (back when negative).
     pub fn advance(&self, seconds: i64) {
-        self.advanced_s.fetch_add(seconds, Ordering::Relaxed);
+        self.offset.seconds.fetch_add(seconds, Ordering::Relaxed);
+        self.offset.moved.notify_waiters();
+    }
+
+    /// Puts it and all its clones so many seconds ahead of the system's clock.
+    pub fn set_advanced(&self, seconds: i64) {
+        self.offset.seconds.store(seconds, Ordering::Relaxed);
+        self.offset.moved.notify_waiters();
+    }
+
+    /// Waits until somebody moves this clock away from being `seconds` ahead.
+    pub async fn moved_from(&self, seconds: i64) {
+        loop {
+            // Made before the look: who moves the clock after it wakes this one.
+            let moved = self.offset.moved.notified();
+            if self.advanced_s() != seconds {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Waits until `span` has passed by this clock: at once when it is moved so far.
+    pub async fn sleep(&self, span: Duration) {
+        let start = self.now_ms();
+        loop {
+            let moved = self.offset.moved.notified();
+            let passed = u64::try_from(self.now_ms().saturating_sub(start)).unwrap_or(0);
+            let left = span.saturating_sub(Duration::from_millis(passed));
+            tokio::select! {
+                () = tokio::time::sleep(left) => return,
+                () = moved => {}
+            }
+        }
     }
 }
 
@@ -261,5 +303,22 @@ mod tests {
         clock.clone().advance(60);
         assert_eq!(clock.now_ms(), (BASE + 61) * 1000 + 500);
         assert_eq!(clock.now_ticks(), (BASE + 61) * 10_000 + 5000);
+    }
+
+    #[tokio::test]
+    async fn who_sleeps_by_a_clock_wakes_when_it_is_moved_so_far_and_not_before() {
+        let clock = Clock::system();
+        let day = Duration::from_secs(86_400);
+        let sleeping = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep(day).await }
+        });
+        let half = Duration::from_millis(20);
+        clock.advance(86_000);
+        tokio::time::sleep(half).await;
+        assert!(!sleeping.is_finished());
+        clock.advance(400);
+        let woken = tokio::time::timeout(Duration::from_secs(10), sleeping);
+        assert!(woken.await.is_ok_and(|slept| slept.is_ok()));
     }
 }

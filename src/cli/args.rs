@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::base::Day;
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -71,6 +73,8 @@ pub enum Command {
     Key(Key),
     /// 订单 · orders
     Order(Order),
+    /// 与微信的日账单对账；有差异退出码为 1 · compare a day's bill with the orders here
+    Reconcile(Reconcile),
 }
 
 /// `serve`
@@ -79,6 +83,9 @@ pub struct Serve {
     /// 崩溃测试用：写盘线程把自己在做什么写进这个文件的首字节 · for crash tests
     #[arg(long, value_name = "FILE", hide = true)]
     pub phase_file: Option<PathBuf>,
+    /// 测试用：跟随本机模拟器的时钟 · for tests: follow the clock of a simulator on this machine
+    #[arg(long, value_name = "URL", hide = true)]
+    pub clock_from: Option<String>,
 }
 
 /// `demo`
@@ -101,6 +108,9 @@ pub struct Sandbox {
     /// 把模拟账号和密钥留在这个目录，下次接着用 · keep the made-up account and its keys here
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// 商店的地址，/sandbox/phone 用它 · where the shop is, for /sandbox/phone
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub shop: String,
 }
 
 /// `init`: what is not given is asked on a terminal, and left empty without one.
@@ -145,6 +155,17 @@ pub struct Init {
     /// 微信支付公钥 pub_key.pem · WeChat Pay's public key
     #[arg(long, value_name = "FILE")]
     pub wechat_public_key_file: Option<String>,
+}
+
+/// `reconcile`
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// 哪一天（北京时间），昨天或更早 · which Beijing day, yesterday or earlier
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Day,
+    /// 输出 JSON · print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `admin`

@@ -7,10 +7,12 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod follow;
 pub mod init;
 pub mod log;
 pub mod order;
 pub(crate) mod parts;
+pub mod reconcile;
 pub mod serve;
 pub mod simulator;
 pub mod socket;
@@ -54,6 +56,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Admin(args) => match args.command {
             AdminCommand::Create { name, .. } => create_admin(config, &name),
         },
+        Command::Reconcile(args) => reconcile::run(config, &args),
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),
         },

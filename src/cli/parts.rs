@@ -122,6 +122,7 @@ fn settings(config: &Config) -> Settings {
         auto_complete_days: config.order.auto_complete_days,
         push: push(config),
         messages: config.messages.clone(),
+        spool: config.store.data_dir.clone(),
         field_key: config.store.field_key.clone(),
     }
 }
@@ -139,7 +140,11 @@ fn push(config: &Config) -> PushSettings {
     }
 }
 
-fn wechat(config: Config) -> Result<WechatConfig, Failure> {
+/// WeChat's side of a configuration.
+///
+/// # Errors
+/// [`Failure::Wrong`] when a key of it cannot be used.
+pub(super) fn wechat(config: Config) -> Result<WechatConfig, Failure> {
     let Pay {
         version,
         api_base,

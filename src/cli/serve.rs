@@ -13,7 +13,7 @@ use super::args::Serve;
 use super::config::{self, Config};
 use super::exit::Failure;
 use super::socket::AdminSocket;
-use super::{log, parts, staff, term};
+use super::{follow, log, parts, staff, term};
 use crate::base::Clock;
 use crate::routes;
 use crate::shop::{Shop, jobs};
@@ -33,8 +33,12 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
     let _log = log::start(config.log.format, &config.log.level).map_err(Failure::Failed)?;
     block_on(async {
         let mut stop = Stop::listen()?;
-        let server = parts::bind(&config, config.server.listen, Clock::system()).await?;
-        let running = Running::start(config, server, Clock::system()).await?;
+        let clock = Clock::system();
+        if let Some(url) = args.clock_from {
+            follow::simulator(url, &config, clock.clone()).await?;
+        }
+        let server = parts::bind(&config, config.server.listen, clock.clone()).await?;
+        let running = Running::start(config, server, clock).await?;
         term::say(format!("listening on http://{}", running.public));
         if let Some(admin) = running.admin {
             term::say(format!("admin on http://{admin}"));

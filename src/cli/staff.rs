@@ -1,13 +1,16 @@
 //! `admin`, `key` and `order`: done by the running server when there is one, else on the store.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::config::Config;
 use super::exit::Failure;
+use super::reconcile;
 use super::serve;
 use super::socket::{self, Reply};
-use crate::base::Secret;
+use crate::base::{Day, Secret};
 use crate::model::Refusal;
 use crate::routes::order_json;
 use crate::shop::{Shop, ShopError};
@@ -36,10 +39,22 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Begin to compare the bill of a day.
+    #[serde(rename = "reconcile")]
+    Reconcile {
+        /// The day.
+        day: Day,
+    },
+    /// Tell how far comparing the bill of a day has come.
+    #[serde(rename = "reconcile.look")]
+    ReconcileLook {
+        /// The day.
+        day: Day,
+    },
 }
 
 /// Does what a line on the admin socket asks for.
-pub async fn reply(shop: &Shop, line: &str) -> Reply {
+pub async fn reply(shop: &Arc<Shop>, line: &str) -> Reply {
     match serde_json::from_str(line) {
         Ok(request) => run(shop, request).await,
         Err(error) => {
@@ -50,7 +65,7 @@ pub async fn reply(shop: &Shop, line: &str) -> Reply {
     }
 }
 
-async fn run(shop: &Shop, request: Request) -> Reply {
+async fn run(shop: &Arc<Shop>, request: Request) -> Reply {
     let now = shop.clock().now();
     let done = match request {
         Request::AdminCreate { name, password } => {
@@ -64,6 +79,8 @@ async fn run(shop: &Shop, request: Request) -> Reply {
             let created = shop.create_key(name, now).await;
             created.map(|new| json!({ "id": new.id, "key": new.key.reveal() }))
         }
+        Request::Reconcile { day } => reconcile::begin(shop, day).await,
+        Request::ReconcileLook { day } => reconcile::look(shop, day).await,
     };
     match done {
         Ok(done) => Reply::Ok(done),

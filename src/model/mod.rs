@@ -9,6 +9,7 @@ pub mod goods;
 pub mod order;
 pub mod order_event;
 pub mod price;
+pub mod reconcile;
 pub mod refund;
 pub mod refund_request;
 pub mod refund_room;

@@ -122,7 +122,9 @@ impl OrderEvent {
             Self::CloseWanted(Closer::Expiry) => "CloseWanted(Expiry)",
             Self::ClosedAtWechat => "ClosedAtWechat",
             Self::Shipped => "Shipped",
-            Self::Received(_) => "Received",
+            Self::Received(Receiver::Buyer) => "Received(Buyer)",
+            Self::Received(Receiver::Wechat) => "Received(Wechat)",
+            Self::Received(Receiver::Time) => "Received(Time)",
             Self::Refunded(_) => "Refunded",
         }
     }

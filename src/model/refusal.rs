@@ -56,6 +56,15 @@ pub enum Refusal {
         /// When to come back, seconds.
         retry_after_s: u64,
     },
+    /// No such difference in the list of that day.
+    #[error("这一天的对账里没有这笔支付的差异")]
+    RowNotFound,
+    /// A difference cannot be settled this way.
+    #[error("{why}")]
+    RowStays {
+        /// Why, and what to do instead, in Chinese.
+        why: &'static str,
+    },
     /// The same idempotency key came with another body.
     #[error("同一个 Idempotency-Key 已用于不同的请求")]
     IdempotencyKeyReused,

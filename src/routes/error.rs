@@ -52,6 +52,8 @@ fn refused(refusal: &Refusal) -> HttpError {
         Refusal::UserBlocked => (S::FORBIDDEN, "USER_BLOCKED"),
         Refusal::PaymentBusy { .. } => (S::CONFLICT, "PAYMENT_BUSY"),
         Refusal::IdempotencyKeyReused => (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED"),
+        Refusal::RowNotFound => (S::NOT_FOUND, "NOT_FOUND"),
+        Refusal::RowStays { .. } => (S::CONFLICT, "ORDER_STATE"),
         Refusal::RefundNotFound => (S::NOT_FOUND, "NOT_FOUND"),
         Refusal::RefundExceeds { .. } => (S::CONFLICT, "REFUND_EXCEEDS"),
         Refusal::RefundTooOld | Refusal::RefundTooManyParts | Refusal::RefundRefused { .. } => {
@@ -76,6 +78,8 @@ fn refused(refusal: &Refusal) -> HttpError {
         | Refusal::GoodsNotFound(_)
         | Refusal::GoodsOffSale(_)
         | Refusal::UserBlocked
+        | Refusal::RowNotFound
+        | Refusal::RowStays { .. }
         | Refusal::IdempotencyKeyReused
         | Refusal::RefundNotFound
         | Refusal::RefundTooOld

@@ -11,6 +11,7 @@ mod merchant_orders;
 mod ops;
 mod orders;
 mod push;
+mod reconciliations;
 mod refund_views;
 mod refunds;
 mod shipping;
@@ -18,6 +19,7 @@ mod views;
 
 pub use callers::{Buyer, Merchant};
 pub use merchant_orders::order_json;
+pub use reconciliations::ReconciliationView;
 
 use crate::shop::Shop;
 use crate::web::{Method, Route, route};
@@ -98,6 +100,13 @@ pub fn table() -> Vec<Route<Shop>> {
             shipping::express_companies,
         ),
         route(GET, "/admin/v1/wxacode", shipping::wxacode),
+        route(GET, "/admin/v1/reconciliations", reconciliations::list),
+        route(POST, "/admin/v1/reconciliations", reconciliations::create),
+        route(
+            POST,
+            "/admin/v1/reconciliations/{date}/rows/{out_trade_no}",
+            reconciliations::settle,
+        ),
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),
     ]

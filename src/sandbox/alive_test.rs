@@ -94,6 +94,7 @@ async fn each_fault_of_a_notify_is_wrong_in_its_own_way_and_the_truth_follows() 
         ("bad_sign", 1, Some((false, true, 5980))),
         ("wrong_amount", 1, Some((true, true, 5981))),
         ("wrong_appid", 1, Some((true, false, 5980))),
+        ("probe", 1, Some((false, true, 5980))),
     ];
     for (fault, at_once, seen) in table {
         let stage = Stage::new((500, "")).await;
@@ -131,6 +132,11 @@ async fn each_fault_of_an_answer_is_played_and_what_was_done_stays_done() {
         ("http_500", 500, false, 0),
         ("system_error", 500, false, 0),
         ("bad_sign", 200, false, 1),
+        ("http_502", 502, false, 0),
+        ("rate_limited", 429, false, 0),
+        ("accepted", 202, true, 0),
+        ("probe", 200, false, 1),
+        ("refuse", 500, false, 0),
     ];
     for (fault, status, signed, trades) in table {
         let stage = Stage::new((204, "")).await;
@@ -251,6 +257,55 @@ async fn an_answer_that_never_comes_was_worked_for_and_does_not_hold_the_end_up(
     assert_eq!(held["trades"][0]["trade_state"], "NOTPAY");
     let ended = tokio::time::timeout(Duration::from_secs(5), stage.wechat.stop());
     assert!(ended.await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_lost_before_the_work_leaves_nothing_done() {
+    let stage = Stage::new((204, "")).await;
+    let openid = stage.log_in().await;
+    let fault = json!({"upstream": "timeout_before", "times": 1, "path": "prepay"});
+    stage.faults(fault).await;
+    let lost = stage
+        .try_order_v3(&openid, Duration::from_millis(500))
+        .await;
+    assert_eq!(lost.unwrap_err(), ClientError::Timeout);
+    let (_, held) = stage
+        .control(Method::GET, "/sandbox/trades", Value::Null)
+        .await;
+    assert_eq!(held["trades"], json!([]));
+    let unnamed = json!({"upstream": "refuse", "path": "prepaid"});
+    let set = stage.control(Method::PUT, "/sandbox/faults", unnamed);
+    assert_eq!(set.await.0, 400);
+    stage.wechat.stop().await;
+}
+
+#[tokio::test]
+async fn a_planned_refusal_is_said_with_its_code_status_and_words_in_both_protocols() {
+    let stage = Stage::new((204, "")).await;
+    let fault = json!({
+        "upstream": "refuse",
+        "code": "NOT_ENOUGH",
+        "message": "余额不足",
+        "path": "refund",
+    });
+    stage.faults(fault).await;
+    let target = "/v3/refund/domestic/refunds";
+    let answer = stage.call_v3(Method::POST, target, Some(&json!({}))).await;
+    let said: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, &said["code"]), (403, &json!("NOT_ENOUGH")));
+    assert_eq!(said["message"], "余额不足");
+    let said = stage.call_v2("/secapi/pay/refund", &[]).await;
+    assert_eq!(said.text("err_code"), "NOT_ENOUGH");
+    assert!(sign_v2::verifies(
+        &said,
+        &credentials().v2_key,
+        SignType::Md5
+    ));
+    let (_, listed) = stage
+        .control(Method::GET, "/sandbox/requests", Value::Null)
+        .await;
+    assert_eq!(listed["requests"][0]["fault"], "refuse");
+    stage.wechat.stop().await;
 }
 
 #[tokio::test]

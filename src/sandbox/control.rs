@@ -5,19 +5,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::codes::call_name;
 use super::delivery::{Delivered, Subject};
 use super::faults::{Faults, Pending};
 use super::login::planned;
 use super::pay_params::{self, PayParams, Wrong};
 use super::trades::{NotPayable, Protocol, Trade};
-use super::{Sandbox, pay_params::wrong};
+use super::{Sandbox, pay_params::wrong, routes};
 use crate::base::{OpenId, Timestamp, TransactionId};
 use crate::web::{self, Anyone, HttpError, Outcome, Req, Response, StatusCode};
 
 /// How many trades are listed.
 const LISTED: usize = 1000;
-/// The farthest the clock moves in one step: ten years, seconds.
-const FARTHEST_S: i64 = 10 * 366 * 86_400;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,7 +225,16 @@ pub(super) async fn requests(sandbox: Arc<Sandbox>, _: Anyone, _: Req) -> Outcom
 /// `PUT /sandbox/faults`
 pub(super) async fn set_faults(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
     let faults: Faults = req.json().await?;
-    sandbox.book().faults = Pending::new(faults);
+    if let Some(path) = &faults.path
+        && !routes()
+            .iter()
+            .any(|row| path == row.pattern() || path == call_name(row.pattern()))
+    {
+        return Err(HttpError::invalid(
+            "path 不是一个调用的名字 (names no call)",
+        ));
+    }
+    sandbox.book().faults = Pending::new(faults.clone());
     Ok(web::json(StatusCode::OK, &faults))
 }
 
@@ -235,21 +243,4 @@ pub(super) async fn config(sandbox: Arc<Sandbox>, _: Anyone, _: Req) -> Outcome 
     let toml = sandbox.config_toml().into_bytes();
     let answer = web::text(StatusCode::OK, "application/toml; charset=utf-8", toml);
     Ok(web::no_store(answer))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MoveClock {
-    advance_s: i64,
-}
-
-/// `PUT /sandbox/clock`
-pub(super) async fn move_clock(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
-    let MoveClock { advance_s } = req.json().await?;
-    if !(-FARTHEST_S..=FARTHEST_S).contains(&advance_s) {
-        return Err(HttpError::invalid("advance_s 超出范围 (out of range)"));
-    }
-    sandbox.clock.advance(advance_s);
-    let now = json!({"now": sandbox.now().rfc3339()});
-    Ok(web::json(StatusCode::OK, &now))
 }

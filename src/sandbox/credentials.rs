@@ -7,12 +7,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use data_encoding::{HEXLOWER, HEXUPPER};
+use data_encoding::{BASE64_NOPAD, HEXLOWER, HEXUPPER};
 use serde::{Deserialize, Serialize};
 
 use crate::base::rsa::{BadKey, PrivateKey, PublicKey};
 use crate::base::secret::{random, random_text, random_u64};
-use crate::base::{AppId, MchId, Secret};
+use crate::base::{AppId, MchId, Secret, hash};
 
 const ACCOUNT_FILE: &str = "sandbox.json";
 const MERCHANT_KEY_FILE: &str = "merchant_key.pem";
@@ -181,6 +181,11 @@ impl Credentials {
             format!("appid = {}", quoted(self.appid.as_str())),
             format!("secret = {}", quoted(self.secret.reveal())),
             format!("api_base = {}", quoted(base_url)),
+            format!("message_token = {}", quoted(self.message_token().reveal())),
+            format!(
+                "message_aes_key = {}",
+                quoted(self.message_aes_key().reveal())
+            ),
             "[wechat.pay]".to_owned(),
             "version = \"v3\"                   # v2 | v3".to_owned(),
             format!("mchid = {}", quoted(self.mchid.as_str())),
@@ -194,6 +199,21 @@ impl Credentials {
             format!("wechat_public_key_file = {}", file(WECHAT_PUBLIC_FILE)),
         ];
         lines.join("\n") + "\n"
+    }
+
+    /// The token of message pushes: made of the AppSecret, so that a kept account has it too.
+    pub(super) fn message_token(&self) -> Secret<String> {
+        Secret::new(HEXLOWER.encode(&self.derived(b"message token")[..16]))
+    }
+
+    /// `EncodingAESKey`: 43 letters and digits.
+    pub(super) fn message_aes_key(&self) -> Secret<String> {
+        let text = BASE64_NOPAD.encode(&self.derived(b"message aes key"));
+        Secret::new(text.replace(['+', '/'], "x"))
+    }
+
+    fn derived(&self, name: &[u8]) -> [u8; 32] {
+        hash::hmac_sha256(self.secret.reveal().as_bytes(), name)
     }
 
     pub(super) fn keys(&self) -> Result<Keys, BadKey> {

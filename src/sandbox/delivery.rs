@@ -155,6 +155,7 @@ impl Sandbox {
             NotifyFault::BadSign => send(Telling::BadSign).await,
             NotifyFault::WrongAmount => send(Telling::WrongAmount).await,
             NotifyFault::WrongAppid => send(Telling::WrongAppid).await,
+            NotifyFault::Probe => send(Telling::Probe).await,
         };
         self.record(subject, &delivered);
         delivered

@@ -6,6 +6,7 @@ use data_encoding::HEXUPPER;
 
 use super::faults::UpstreamFault;
 use super::gateway::Judged;
+use super::notify::new_probe;
 use super::sign_v2::SignType;
 use super::talk_v2::{self, Refused};
 use super::verdicts::Verdict;
@@ -79,8 +80,10 @@ impl Sandbox {
             Ok(answer) => (answer, Verdict::ok()),
             Err(refused) => (refused.answer(&self.credentials, &asked), refused.verdict()),
         };
-        if fault == UpstreamFault::BadSign {
-            spoil(&mut fields);
+        match fault {
+            UpstreamFault::BadSign => spoil(&mut fields),
+            UpstreamFault::Probe => fields.set("sign", new_probe()),
+            _ => {}
         }
         let answer = web::text(
             StatusCode::OK,
@@ -98,8 +101,8 @@ impl Sandbox {
     ) -> Result<Fields, Refused> {
         let sign_type = talk_v2::prove(&self.credentials, fields)?;
         talk_v2::check_appid(&self.credentials, fields, sign_type)?;
-        if fault == UpstreamFault::SystemError {
-            return Err(talk_v2::busy(sign_type));
+        if let Some(refused) = self.planned_v2(fault, sign_type) {
+            return Err(refused);
         }
         let asked = Asked {
             fields,
@@ -108,6 +111,21 @@ impl Sandbox {
         };
         let result = work(&asked)?;
         Ok(talk_v2::done(&self.credentials, fields, &result, sign_type))
+    }
+
+    /// The refusal a fault asks for.
+    fn planned_v2(&self, fault: UpstreamFault, sign_type: SignType) -> Option<Refused> {
+        let refuse = |code, message: &str| Some(Refused::new(code, message, sign_type));
+        match fault {
+            UpstreamFault::SystemError => Some(talk_v2::busy(sign_type)),
+            UpstreamFault::RateLimited => refuse("FREQUENCY_LIMITED", "频率限制"),
+            UpstreamFault::Accepted => refuse("BIZERR_NEED_RETRY", "业务错误，请重试"),
+            UpstreamFault::Refuse => {
+                let (code, message) = self.book().faults.refusal();
+                refuse(code.code(), &message)
+            }
+            _ => None,
+        }
     }
 
     fn open_unified_order(&self, asked: &Asked<'_>) -> Result<Fields, Refused> {

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::faults::UpstreamFault;
 use super::gateway::Judged;
-use super::notify::spoil;
+use super::notify::{probe, spoil};
 use super::sign_v3::wechatpay_headers;
-use super::talk_v3::{self, Call, Refused};
+use super::talk_v3::{self, Call, Refused, refused};
 use super::verdicts::Verdict;
 use super::{Sandbox, calls_v3, order_v3, refunds_v3};
 use crate::base::Timestamp;
@@ -23,6 +23,8 @@ pub(super) enum Answer {
     Json(Value),
     /// 204.
     NoContent,
+    /// 202: taken, not worked on.
+    Accepted,
 }
 
 /// `POST /v3/pay/transactions/jsapi`
@@ -138,10 +140,19 @@ impl Sandbox {
     ) -> Result<Answer, Refused> {
         talk_v3::prove((&self.credentials, &self.keys), call, now)?;
         talk_v3::check_headers(&self.credentials, call)?;
-        if fault == UpstreamFault::SystemError {
-            return Err(talk_v3::busy());
+        match fault {
+            UpstreamFault::SystemError => Err(talk_v3::busy()),
+            UpstreamFault::RateLimited => {
+                let message = "请求过于频繁";
+                Err(refused(429, "FREQUENCY_LIMITED", message, 268_447_840))
+            }
+            UpstreamFault::Refuse => {
+                let (code, message) = self.book().faults.refusal();
+                Err(refused(code.status(), code.code(), &message, 268_435_461))
+            }
+            UpstreamFault::Accepted => Ok(Answer::Accepted),
+            _ => work(call, now),
         }
-        work(call, now)
     }
 
     /// Signs every answer that says done, an empty one too.
@@ -153,11 +164,14 @@ impl Sandbox {
                 (body, answer)
             }
             Answer::NoContent => (vec![], web::empty(StatusCode::NO_CONTENT)),
+            Answer::Accepted => (vec![], web::empty(StatusCode::ACCEPTED)),
         };
         let serial = &self.credentials.wechat_key_id;
         let mut headers = wechatpay_headers(&self.keys.wechat, serial, now, &body);
-        if fault == UpstreamFault::BadSign {
-            spoil(&mut headers);
+        match fault {
+            UpstreamFault::BadSign => spoil(&mut headers),
+            UpstreamFault::Probe => probe(&mut headers),
+            _ => {}
         }
         let answer = headers.iter().fold(answer, |answer, (name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes());

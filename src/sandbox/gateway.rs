@@ -47,14 +47,10 @@ impl Sandbox {
         req: &Req,
         judge: impl FnOnce(UpstreamFault) -> Judged,
     ) -> Response {
-        let fault = self.book().faults.next_answer();
-        let judged = if fault == UpstreamFault::Http500 {
-            Judged {
-                answer: web::empty(StatusCode::INTERNAL_SERVER_ERROR),
-                verdict: Verdict::fault("http_500"),
-            }
-        } else {
-            judge(fault)
+        let fault = self.book().faults.next_answer(req.pattern());
+        let judged = match before_judgement(fault) {
+            Some(judged) => judged,
+            None => judge(fault),
         };
         self.book().verdicts.push(Seen {
             at: req.at.rfc3339(),
@@ -64,12 +60,19 @@ impl Sandbox {
             fault,
         });
         match fault {
-            UpstreamFault::Timeout => self.wait(NEVER).await,
+            UpstreamFault::Timeout | UpstreamFault::TimeoutBefore => self.wait(NEVER).await,
             UpstreamFault::Slow => self.wait(SLOWLY).await,
             UpstreamFault::Normal
             | UpstreamFault::Http500
+            | UpstreamFault::Http502
             | UpstreamFault::SystemError
-            | UpstreamFault::BadSign => {}
+            | UpstreamFault::BadSign
+            | UpstreamFault::RateLimited
+            | UpstreamFault::Accepted
+            | UpstreamFault::Probe
+            | UpstreamFault::Refuse
+            | UpstreamFault::BadHash
+            | UpstreamFault::Cut => {}
         }
         judged.answer
     }
@@ -85,6 +88,30 @@ impl Sandbox {
         let code = query.check(&self.credentials)?;
         self.book().logins.redeem(code, now)
     }
+}
+
+/// The faults that come before anything is judged or done.
+fn before_judgement(fault: UpstreamFault) -> Option<Judged> {
+    let (status, name) = match fault {
+        UpstreamFault::Http500 => (StatusCode::INTERNAL_SERVER_ERROR, "http_500"),
+        UpstreamFault::Http502 => (StatusCode::BAD_GATEWAY, "http_502"),
+        UpstreamFault::TimeoutBefore => (StatusCode::GATEWAY_TIMEOUT, "timeout_before"),
+        UpstreamFault::Normal
+        | UpstreamFault::Timeout
+        | UpstreamFault::SystemError
+        | UpstreamFault::BadSign
+        | UpstreamFault::Slow
+        | UpstreamFault::RateLimited
+        | UpstreamFault::Accepted
+        | UpstreamFault::Probe
+        | UpstreamFault::Refuse
+        | UpstreamFault::BadHash
+        | UpstreamFault::Cut => return None,
+    };
+    Some(Judged {
+        answer: web::empty(status),
+        verdict: Verdict::fault(name),
+    })
 }
 
 /// WeChat sends the JSON of this interface as `text/plain`.
@@ -105,7 +132,7 @@ fn judged_login(session: Result<Session, Errcode>) -> Judged {
     }
 }
 
-fn rid() -> String {
+pub(super) fn rid() -> String {
     let [a, b, c] = [random_text(8), random_text(8), random_text(8)];
     format!("{a}-{b}-{c}").to_ascii_lowercase()
 }

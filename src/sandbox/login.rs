@@ -23,7 +23,7 @@ pub(super) struct Errcode {
     pub(super) errmsg: &'static str,
 }
 
-const fn err(errcode: i64, errmsg: &'static str) -> Errcode {
+pub(super) const fn err(errcode: i64, errmsg: &'static str) -> Errcode {
     Errcode { errcode, errmsg }
 }
 

@@ -7,6 +7,8 @@
 
 mod calls_v2;
 mod calls_v3;
+mod clock;
+mod codes;
 mod control;
 mod control_refunds;
 mod credentials;
@@ -16,11 +18,13 @@ mod gate_v2;
 mod gate_v3;
 mod gateway;
 mod login;
+mod mini;
 mod notify;
 mod order_v2;
 mod order_v3;
 mod pay_params;
 mod pay_routes;
+mod phone;
 mod refund_notify;
 mod refunds;
 mod refunds_v2;
@@ -77,10 +81,12 @@ use crate::web::{Client, Method, Route, route};
 pub use credentials::{Credentials, CredentialsError};
 pub use running::{Running, StartError, start};
 
+use clock::Followers;
 use credentials::Keys;
 use delivery::Due;
 use faults::Pending;
 use login::Logins;
+use mini::Mini;
 use refunds::Refunds;
 use trades::Trades;
 use verdicts::Verdicts;
@@ -94,12 +100,16 @@ pub struct Sandbox {
     /// Where it listens, once it does.
     url: OnceLock<String>,
     stopping: watch::Sender<bool>,
+    followers: Followers,
     book: Mutex<Book>,
 }
 
 /// What changes. Its lock is held for moments only, never while a signature is computed.
 struct Book {
     logins: Logins,
+    mini: Mini,
+    /// Where the phone's shop is.
+    shop: String,
     trades: Trades,
     refunds: Refunds,
     due: Due,
@@ -113,6 +123,8 @@ impl Sandbox {
             keys: credentials.keys()?,
             book: Mutex::new(Book {
                 logins: Logins::new(&credentials.appid),
+                mini: Mini::new(),
+                shop: "http://127.0.0.1:8080".to_owned(),
                 trades: Trades::new(),
                 refunds: Refunds::new(),
                 due: Due::default(),
@@ -124,6 +136,7 @@ impl Sandbox {
             client,
             url: OnceLock::new(),
             stopping: watch::Sender::new(false),
+            followers: Followers::default(),
         })
     }
 
@@ -207,9 +220,12 @@ pub fn routes() -> Vec<Route<Sandbox>> {
         route(get.clone(), "/sandbox/trades", control::trades),
         route(get.clone(), "/sandbox/requests", control::requests),
         route(put.clone(), "/sandbox/faults", control::set_faults),
-        route(get, "/sandbox/config", control::config),
-        route(put, "/sandbox/clock", control::move_clock),
+        route(get.clone(), "/sandbox/config", control::config),
+        route(get, "/sandbox/clock", clock::read),
+        route(put, "/sandbox/clock", clock::advance),
     ];
     table.extend(pay_routes::routes());
+    table.extend(mini::routes());
+    table.extend(phone::routes());
     table
 }

@@ -46,6 +46,7 @@ pub(super) enum Telling {
     BadSign,
     WrongAmount,
     WrongAppid,
+    Probe,
 }
 
 /// The appid of another mini program.
@@ -59,7 +60,7 @@ struct Told {
 fn told(trade: &Trade, credentials: &Credentials, telling: Telling) -> Told {
     let (appid, total) = (credentials.appid.to_string(), trade.order.total);
     match telling {
-        Telling::Truth | Telling::BadSign => Told { appid, total },
+        Telling::Truth | Telling::BadSign | Telling::Probe => Told { appid, total },
         Telling::WrongAmount => Told {
             appid,
             total: total.checked_add(Fen::new(1)).unwrap_or(Fen::new(1)),
@@ -90,9 +91,7 @@ pub(super) fn build(
             let body = v3_body((trade, payment), &told, credentials);
             let mut headers =
                 wechatpay_headers(&keys.wechat, &credentials.wechat_key_id, now, &body);
-            if telling == Telling::BadSign {
-                spoil(&mut headers);
-            }
+            misled(&mut headers, telling);
             headers.push(("Content-Type", "application/json".to_owned()));
             (headers, body)
         }
@@ -156,6 +155,7 @@ fn v2_sign(
             let forged = random_text(32).as_str().into();
             sign_v2::sign(fields, &forged, sign_type)
         }
+        Telling::Probe => new_probe(),
         Telling::Truth | Telling::WrongAmount | Telling::WrongAppid => {
             sign_v2::sign(fields, &credentials.v2_key, sign_type)
         }
@@ -237,6 +237,31 @@ pub(super) fn payment_object((trade, payment): (&Trade, &Payment), total: Fen) -
         plain["attach"] = json!(attach);
     }
     plain
+}
+
+/// Spoils the signature of a v3 notify where `telling` asks for it.
+pub(super) fn misled(headers: &mut [(&'static str, String)], telling: Telling) {
+    match telling {
+        Telling::BadSign => spoil(headers),
+        Telling::Probe => probe(headers),
+        Telling::Truth | Telling::WrongAmount | Telling::WrongAppid => {}
+    }
+}
+
+/// A signature by which WeChat finds out who does not verify; not always decodable.
+///
+/// Source: 微信支付 APIv3 · 签名探测.
+pub(super) fn new_probe() -> String {
+    format!("WECHATPAY/SIGNTEST/{}", random_text(325))
+}
+
+/// Puts a probe in place of the signature.
+pub(super) fn probe(headers: &mut [(&'static str, String)]) {
+    for (name, value) in headers {
+        if *name == "Wechatpay-Signature" {
+            *value = new_probe();
+        }
+    }
 }
 
 /// Makes the signature one of another text, still decodable.

@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use serde_json::json;
 
 use super::credentials::{Credentials, Keys};
-use super::notify::{FOREIGN_APPID, Telling, sealed_envelope, spoil};
+use super::notify::{FOREIGN_APPID, Telling, misled, sealed_envelope};
 use super::refunds::{Refund, Source, Status};
 use super::refunds_v2::{spaced, status_name};
 use super::sign_v3::wechatpay_headers;
@@ -34,9 +34,7 @@ pub(super) fn build(
             let body = v3_body(credentials, refund, telling);
             let serial = &credentials.wechat_key_id;
             let mut headers = wechatpay_headers(&keys.wechat, serial, now, &body);
-            if telling == Telling::BadSign {
-                spoil(&mut headers);
-            }
+            misled(&mut headers, telling);
             headers.push(("Content-Type", "application/json".to_owned()));
             (headers, body)
         }
@@ -53,21 +51,23 @@ fn told_amount(refund: &Refund, telling: Telling) -> Fen {
     let amount = refund.wanted.amount;
     match telling {
         Telling::WrongAmount => amount.checked_add(Fen::new(1)).unwrap_or(Fen::new(1)),
-        Telling::Truth | Telling::BadSign | Telling::WrongAppid => amount,
+        Telling::Truth | Telling::BadSign | Telling::WrongAppid | Telling::Probe => amount,
     }
 }
 
 /// Unsigned; what is told stands in `req_info`. Source: 微信支付 APIv2 · 退款结果通知.
 fn v2_body(credentials: &Credentials, refund: &Refund, telling: Telling) -> Vec<u8> {
     let key = match telling {
-        Telling::BadSign => random_text(32),
+        Telling::BadSign | Telling::Probe => random_text(32),
         Telling::Truth | Telling::WrongAmount | Telling::WrongAppid => {
             credentials.v2_key.reveal().clone()
         }
     };
     let appid = match telling {
         Telling::WrongAppid => FOREIGN_APPID,
-        Telling::Truth | Telling::WrongAmount | Telling::BadSign => credentials.appid.as_str(),
+        Telling::Truth | Telling::WrongAmount | Telling::BadSign | Telling::Probe => {
+            credentials.appid.as_str()
+        }
     };
     let plain = v2_plain(refund, told_amount(refund, telling)).to_xml_as("root");
     let key = hash::md5_hex(key.as_bytes());
@@ -115,7 +115,9 @@ fn v2_plain(refund: &Refund, amount: Fen) -> Fields {
 fn v3_body(credentials: &Credentials, refund: &Refund, telling: Telling) -> Vec<u8> {
     let mchid = match telling {
         Telling::WrongAppid => FOREIGN_MCHID,
-        Telling::Truth | Telling::WrongAmount | Telling::BadSign => credentials.mchid.as_str(),
+        Telling::Truth | Telling::WrongAmount | Telling::BadSign | Telling::Probe => {
+            credentials.mchid.as_str()
+        }
     };
     let amount = told_amount(refund, telling);
     let mut plain = json!({

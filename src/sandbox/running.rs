@@ -111,5 +111,7 @@ async fn tick_until_stopped(sandbox: Arc<Sandbox>) {
         .is_err()
     {
         sandbox.tick().await;
+        sandbox.grant_receipts();
+        sandbox.send_pushes().await;
     }
 }

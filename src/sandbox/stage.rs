@@ -339,3 +339,14 @@ pub(super) fn opened(notify: &Notify) -> (Value, Value) {
     let plain = cipher::gcm_open(key, part("nonce"), part("associated_data"), &sealed).unwrap();
     (envelope, serde_json::from_slice(&plain).unwrap())
 }
+
+/// Waits until `right` holds, at most ten seconds.
+pub(super) async fn until(right: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if right() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never came to be so");
+}

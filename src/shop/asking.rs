@@ -12,6 +12,8 @@ use crate::store::orders::{self, Owner};
 use crate::store::{StoreError, Tx, attempts, queries};
 
 /// The pause before the first query after `pay`; it doubles (CONTRACT §7: at most 30 s).
+///
+/// Source: 微信支付 · 支付回调和查单实现指引: query when no notify came, at growing intervals.
 const FIRST: Duration = Duration::from_secs(20);
 /// The longest pause between two queries of an open attempt.
 const LONGEST: Duration = Duration::from_secs(600);

@@ -24,12 +24,24 @@ pub(super) async fn keep(shop: Arc<Shop>) {
         let pause = match shop.renew_certificates().await {
             Ok(Refreshed::NotWanted) => return,
             Ok(Refreshed::NothingNew | Refreshed::Renewed(_)) => EVERY,
+            Err(error) if is_ours(&error) => {
+                tracing::error!(alarm = true, %error, "平台证书下载被拒绝，请检查配置");
+                EVERY
+            }
             Err(error) => {
                 tracing::warn!(%error, "平台证书未能更新，稍后重试");
                 RETRY
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether only the operator can mend it: asking again soon would change nothing.
+fn is_ours(error: &ShopError) -> bool {
+    match error {
+        ShopError::Wechat(error) => error.cause().is_some(),
+        _ => false,
     }
 }
 
@@ -67,5 +79,44 @@ impl Shop {
             write.await?;
         }
         Ok(refreshed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+    use crate::shop::tests::settings_of;
+    use crate::store::Store;
+    use crate::store::tokens::Tokens;
+    use crate::web::Client;
+    use crate::wechat::peer::{Peer, config, http};
+    use crate::wechat::{Trust, VerifyWith, Version, Wechat, peer_certificates};
+
+    /// A shop in certificate mode over `store`, whose WeChat is at `base`.
+    fn shop(store: &Store, base: &str) -> Arc<Shop> {
+        let trust = Trust::new(VerifyWith::Certificate, None);
+        let config = config(base, Version::V3, trust);
+        let settings = settings_of(config.appid.clone());
+        let tokens = Arc::new(Tokens::new(store.clone(), settings.field_key.clone()));
+        let wechat = Wechat::new(Client::new().unwrap(), config);
+        Shop::new(store.clone(), tokens, wechat, Clock::system(), settings)
+    }
+
+    #[tokio::test]
+    async fn a_restart_knows_the_certificates_while_wechat_gives_none() {
+        let store = Store::memory();
+        let peer = Peer::answering(vec![peer_certificates::list(), http(503, "", "")]);
+        let first = shop(&store, &peer.base);
+        assert_eq!(
+            first.renew_certificates().await.ok(),
+            Some(Refreshed::Renewed(1))
+        );
+        let second = shop(&store, &peer.base);
+        second.take_up_certificates().await.unwrap();
+        assert!(second.renew_certificates().await.is_err());
+        assert_eq!(second.wechat.platform_certificates().len(), 1);
+        let kept = store.read(|view| certificates::all(view)).await.unwrap();
+        assert_eq!(kept.len(), 1);
     }
 }

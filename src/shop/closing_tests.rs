@@ -2,13 +2,13 @@
 
 use super::fake_wechat::Fault;
 use super::notify::Heard;
-use super::stand::{PAY_WITHIN_S, STOCK, Stand};
+use super::stand::{PAY_WITHIN_S, STOCK, Stand, until};
 use super::{ShopError, tests::shop_at};
 use crate::model::{AttemptState, OrderStatus, Refusal};
 use crate::store::Tx;
 use crate::store::orders::{self, Owner};
 
-fn is_paid<T: std::fmt::Debug>(outcome: Result<T, ShopError>) -> bool {
+fn is_paid<T>(outcome: &Result<T, ShopError>) -> bool {
     matches!(outcome, Err(ShopError::Refused(Refusal::OrderPaid)))
 }
 
@@ -39,12 +39,12 @@ async fn an_order_that_is_paid_there_cannot_be_cancelled() {
             stand.wechat.pays(&stand.number(1)).unwrap();
         }
         stand.wechat.fault(fault);
-        assert!(is_paid(stand.cancel().await), "{fault:?}");
+        assert!(is_paid(&stand.cancel().await), "{fault:?}");
         assert_eq!(stand.status().await, OrderStatus::Paid);
         assert_eq!(stand.stock().await, STOCK - 1);
-        assert!(is_paid(stand.cancel().await));
+        assert!(is_paid(&stand.cancel().await));
         let closed = stand.shop.close(stand.order_no.clone(), stand.now()).await;
-        assert!(is_paid(closed));
+        assert!(is_paid(&closed));
     }
 }
 
@@ -207,4 +207,62 @@ async fn days_without_wechat_do_not_flood_the_timeline() {
     stand.wechat.fault(None);
     stand.pass(60).await;
     assert_eq!(stand.status().await, OrderStatus::Closed);
+}
+
+#[tokio::test]
+async fn asking_for_the_truth_does_not_close_what_wechat_keeps_open() {
+    let stand = Stand::open().await;
+    stand.pay().await.unwrap();
+    stand.wechat.fault(Some(Fault::Young));
+    stand.cancel().await.unwrap();
+    stand.shop.clock().advance(2);
+    let order = stand.sync().await.unwrap();
+    assert_eq!(order.status, OrderStatus::Pending);
+    assert_eq!(stand.stock().await, STOCK - 1);
+    // It is closed there by somebody else: now it is closed here too.
+    stand.wechat.knows(&stand.number(1), "CLOSED", "394");
+    stand.shop.clock().advance(2);
+    assert_eq!(stand.sync().await.unwrap().status, OrderStatus::Closed);
+    assert_eq!(stand.stock().await, STOCK);
+}
+
+#[tokio::test]
+async fn an_order_cancelled_while_its_payment_opens_is_not_handed_out_to_be_paid() {
+    let stand = Stand::open().await;
+    stand.wechat.fault(Some(Fault::Slow));
+    let (paying, cancelling) = (stand.clone(), stand.clone());
+    let paying = tokio::spawn(async move { paying.pay_refused().await });
+    until("WeChat hears of it", || !stand.wechat.heard().is_empty()).await;
+    let cancelling = tokio::spawn(async move { cancelling.cancel().await.unwrap().status });
+    while stand.told().await.order.closing_since.is_none() {
+        tokio::task::yield_now().await;
+    }
+    stand.wechat.fault(None);
+    assert_eq!(paying.await.unwrap(), Some(Refusal::OrderClosed));
+    assert_eq!(cancelling.await.unwrap(), OrderStatus::Closed);
+    assert_eq!(stand.wechat.states(), [(stand.number(1), "CLOSED")]);
+}
+
+#[tokio::test]
+async fn an_attempt_whose_keys_are_gone_is_reached_with_those_that_are_there() {
+    for (state, status) in [
+        ("NOTPAY", OrderStatus::Closed),
+        ("SUCCESS", OrderStatus::Paid),
+    ] {
+        let stand = Stand::open().await;
+        stand.pay().await.unwrap();
+        let opened = stand.told().await.attempts.remove(0);
+        let in_v3 = crate::model::Attempt {
+            protocol: crate::model::Protocol::V3,
+            ..opened
+        };
+        let write = stand.shop.store.write(move |tx: &mut Tx<'_>| {
+            Ok::<_, ShopError>(crate::store::attempts::put(tx, &in_v3)?)
+        });
+        write.await.unwrap();
+        stand.wechat.knows(&stand.number(1), state, "394");
+        let cancelled = stand.cancel().await;
+        assert_eq!(is_paid(&cancelled), state == "SUCCESS");
+        assert_eq!(stand.status().await, status);
+    }
 }

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::fake_refunds::{self, Paid, Refunds};
 use crate::base::Secret;
 use crate::base::xml::Fields;
 use crate::wechat::SignType;
@@ -36,6 +37,8 @@ pub(super) enum Fault {
     Young,
     /// The buyer pays just before an order is closed.
     PaidFirst,
+    /// What is asked is done, and answered once the fault is over.
+    Slow,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +47,8 @@ struct State {
     heard: Vec<String>,
     fault: Option<Fault>,
     payments: u64,
+    bills: BTreeMap<String, String>,
+    refunds: Refunds,
 }
 
 /// WeChat, listening on a port of its own until the process ends.
@@ -107,6 +112,36 @@ impl Fake {
         self.state().held.insert(number.to_owned(), held);
     }
 
+    /// What is sent for the bill of a day, `20260101`; without it, there were no trades.
+    pub(super) fn bill(&self, date: &str, text: &str) {
+        self.state().bills.insert(date.to_owned(), text.to_owned());
+    }
+
+    /// The codes with which refunds are refused from now on.
+    pub(super) fn refuses_refunds(&self, code: Option<&'static str>) {
+        self.state().refunds.refuse = code;
+    }
+
+    /// The refunds that WeChat holds.
+    pub(super) fn refunds(&self) -> BTreeMap<String, fake_refunds::Held> {
+        self.state().refunds.held.clone()
+    }
+
+    /// Every refund under way ends so.
+    pub(super) fn refunds_end(&self, status: &'static str) {
+        for held in self.state().refunds.held.values_mut() {
+            held.status = status;
+        }
+    }
+
+    /// An operator refunds in the merchant platform.
+    pub(super) fn refunds_by_hand(&self, number: &str, amount: u64, out_trade_no: &str) {
+        let mut state = self.state();
+        let id = state.held[out_trade_no].transaction_id.clone();
+        let paid = state.paid_by(&id).unwrap();
+        state.refunds.by_hand(number, amount, paid);
+    }
+
     /// The last part of the path and the number of each call, in order.
     pub(super) fn heard(&self) -> Vec<String> {
         self.state().heard.clone()
@@ -117,9 +152,18 @@ impl Fake {
             return;
         };
         let asked = Fields::parse(body.as_bytes(), "xml").unwrap_or_default();
-        let said = self.state().answer(&path, asked);
-        if let Some(said) = said {
-            let text = said.to_xml();
+        let said = if path.ends_with("/downloadbill") {
+            self.state().billed(asked.text("bill_date"))
+        } else {
+            self.state().answer(&path, asked).map(|said| said.to_xml())
+        };
+        for _ in 0..1000 {
+            if self.state().fault != Some(Fault::Slow) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        if let Some(text) = said {
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 text.len()
@@ -142,10 +186,23 @@ impl State {
         Some(id)
     }
 
+    fn billed(&mut self, date: &str) -> Option<String> {
+        self.heard.push(format!("downloadbill {date}"));
+        if self.fault == Some(Fault::Down) {
+            return None;
+        }
+        let none = "<xml><return_msg>No Bill Exist</return_msg></xml>".to_owned();
+        Some(self.bills.get(date).cloned().unwrap_or(none))
+    }
+
     fn answer(&mut self, path: &str, asked: Fields) -> Option<Fields> {
         let number = asked.text("out_trade_no").to_owned();
         let call = path.rsplit('/').next().unwrap_or_default();
-        self.heard.push(format!("{call} {number}"));
+        let subject = match asked.text("out_refund_no") {
+            "" => &number,
+            refund_no => refund_no,
+        };
+        self.heard.push(format!("{call} {subject}"));
         if self.fault == Some(Fault::Down) {
             return None;
         }
@@ -153,6 +210,11 @@ impl State {
             "unifiedorder" => self.opened(&number, asked),
             "orderquery" => self.queried(&number),
             "closeorder" => self.closed(&number),
+            "refund" => {
+                let paid = self.paid_by(asked.text("transaction_id"));
+                self.refunds.take(asked, paid)
+            }
+            "refundquery" => self.refunds.asked_about(&asked),
             _ => refused("INVALID_REQUEST", "no such call"),
         };
         if self.fault == Some(Fault::Mute) {
@@ -164,6 +226,18 @@ impl State {
             .with("mch_id", MCHID);
         let signature = sign(&said, &Secret::from(KEY), SignType::Md5);
         Some(said.with("sign", signature))
+    }
+
+    /// The payment of this transaction.
+    fn paid_by(&mut self, transaction_id: &str) -> Option<Paid> {
+        let mut held = self.held.iter_mut();
+        let (number, held) = held.find(|(_, held)| held.transaction_id == transaction_id)?;
+        held.state = "REFUND";
+        Some(Paid {
+            out_trade_no: number.clone(),
+            transaction_id: held.transaction_id.clone(),
+            fee: held.fee.clone(),
+        })
     }
 
     fn opened(&mut self, number: &str, mut asked: Fields) -> Fields {
@@ -229,11 +303,11 @@ impl State {
     }
 }
 
-fn done() -> Fields {
+pub(super) fn done() -> Fields {
     Fields::new().with("result_code", "SUCCESS")
 }
 
-fn refused(code: &str, said: &str) -> Fields {
+pub(super) fn refused(code: &str, said: &str) -> Fields {
     Fields::new()
         .with("result_code", "FAIL")
         .with("err_code", code)

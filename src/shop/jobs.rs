@@ -26,7 +26,7 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 7] = [
+const KINDS: [WorkKind; 8] = [
     WorkKind::Expire,
     WorkKind::Close,
     WorkKind::Query,
@@ -34,6 +34,7 @@ const KINDS: [WorkKind; 7] = [
     WorkKind::Report,
     WorkKind::Message,
     WorkKind::Complete,
+    WorkKind::Bill,
 ];
 
 /// Whether more is due now.
@@ -78,7 +79,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
                     }
                 }
             }
-            () = tokio::time::sleep(pause) => {}
+            () = shop.clock.sleep(pause) => {}
         }
     }
     sweep.abort();
@@ -86,10 +87,14 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     runner.finish(LAST_WORK).await;
 }
 
-/// Sweeps expired tokens and forgets old idempotency keys, a chunk each 100 ms at most.
+/// Plans the daily bill, sweeps expired tokens and forgets old idempotency keys, a chunk each
+/// 100 ms at most.
 async fn sweep(shop: Arc<Shop>) {
     loop {
-        tokio::time::sleep(shop.settings.sweep_interval).await;
+        if let Err(error) = shop.plan_bills().await {
+            tracing::error!(%error, "安排对账出错，稍后重试");
+        }
+        shop.clock.sleep(shop.settings.sweep_interval).await;
         shop.limits.forget_quiet();
         shop.turns.forget_quiet(shop.clock.now_ms());
         if let Err(error) = shop.sweep_all().await {
@@ -152,8 +157,7 @@ impl Shop {
             Work::Report(_) => self.due_report(due).await,
             Work::Message(..) => self.due_message(due).await,
             Work::Complete(_) => self.due_complete(due).await,
-            // Not among KINDS: nothing of these is looked for yet.
-            Work::Bill(_) => Ok(()),
+            Work::Bill(_) => self.due_bill(due).await,
         }
     }
 

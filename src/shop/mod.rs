@@ -6,6 +6,9 @@
 mod amending;
 pub mod asking;
 pub mod beside;
+mod bill_days;
+mod bill_missing;
+mod bill_rows;
 mod certificates;
 pub mod checkout;
 pub mod closing;
@@ -22,13 +25,17 @@ pub mod notify;
 pub mod orders;
 pub mod pay;
 pub mod push;
+pub mod reconcile;
 mod refund_calls;
 mod refund_desk;
 mod refund_notify;
 mod refund_requests;
+#[cfg(test)]
+mod refund_tests;
 pub mod refunds;
 mod reports;
 mod runner;
+pub mod settling;
 pub mod staff;
 pub mod subscribe;
 pub mod trace;
@@ -36,6 +43,7 @@ mod truth;
 mod turns;
 pub mod users;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -79,6 +87,8 @@ pub struct Settings {
     pub push: push::PushSettings,
     /// The templates of subscribe messages.
     pub messages: subscribe::Messages,
+    /// Where a bill lies while it is compared, in a file without a name.
+    pub spool: PathBuf,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
 }
@@ -94,6 +104,7 @@ pub struct Shop {
     turns: turns::Turns,
     remembered: couriers::Remembered,
     gates: subscribe::Gates,
+    reconciling: tokio::sync::Mutex<()>,
     last_tick: AtomicI64,
 }
 
@@ -120,6 +131,7 @@ impl Shop {
             turns: turns::Turns::default(),
             remembered: couriers::Remembered::default(),
             gates: subscribe::Gates::default(),
+            reconciling: tokio::sync::Mutex::default(),
             last_tick: AtomicI64::new(0),
         })
     }
@@ -154,6 +166,8 @@ impl Shop {
 
 #[cfg(test)]
 mod closing_tests;
+#[cfg(test)]
+mod fake_refunds;
 #[cfg(test)]
 mod fake_wechat;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::asking::plan_first;
 use super::closing::young_until;
 use super::effects::Desk;
-use super::trace::exchange_entries;
+use super::trace::{clock_time, exchange_entries};
 use super::truth::Closing;
 use super::{Shop, ShopError};
 use crate::base::cipher::FieldKey;
@@ -20,9 +20,9 @@ use crate::wechat::{Cause, PayParams, PrepayRequest, Trace, Wanted, WechatError}
 /// How long a buyer who pays waits for the order's turn.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// When to come back to an order whose turn did not come.
-const TURN_RETRY_S: u64 = 3;
+const TURN_RETRY: Duration = Duration::from_secs(3);
 /// When to come back to an attempt that WeChat does not close for now.
-const CLOSE_RETRY_S: u64 = 30;
+const CLOSE_RETRY: Duration = Duration::from_secs(30);
 /// How many numbers one `pay` goes through: a restored older copy may have forgotten some.
 const NUMBERS_MAX: usize = 6;
 /// A due query later than this is brought forward when the buyer comes to pay again.
@@ -59,7 +59,7 @@ impl Shop {
             return self.hand_out(&attempt, &prepay_id).await;
         }
         let Some(_turn) = self.turns.wait(&order_no, TURN_WITHIN).await else {
-            return Err(busy(TURN_RETRY_S));
+            return Err(busy(TURN_RETRY));
         };
         for _ in 0..NUMBERS_MAX {
             let attempt = match self.next_written(uid, &order_no, from).await? {
@@ -80,7 +80,7 @@ impl Shop {
                 Err(error) => return Err(error),
             }
         }
-        Err(busy(CLOSE_RETRY_S))
+        Err(busy(CLOSE_RETRY))
     }
 
     async fn next(&self, uid: Uid, order_no: &OrderNo) -> Result<Next, ShopError> {
@@ -127,20 +127,28 @@ impl Shop {
 
     /// Has an attempt closed, so that the next number may be opened.
     async fn replace(&self, attempt: &Attempt) -> Result<(), ShopError> {
-        self.replaced(attempt, self.close_attempt(attempt).await?)
+        let closing = self.close_attempt(attempt).await?;
+        self.replaced(attempt, closing).await
     }
 
-    fn replaced(&self, attempt: &Attempt, closing: Closing) -> Result<(), ShopError> {
+    async fn replaced(&self, attempt: &Attempt, closing: Closing) -> Result<(), ShopError> {
+        let why = match closing {
+            Closing::Closed => return Ok(()),
+            Closing::Paid => return Err(Refusal::OrderPaid.into()),
+            Closing::Failed(error) => return Err(error.into()),
+            Closing::NotYet(said) => said,
+            Closing::Strange(why) => format!("微信说已支付但与支付单不符：{why}"),
+        };
         let now = self.clock.now();
-        match closing {
-            Closing::Closed => Ok(()),
-            Closing::Paid => Err(Refusal::OrderPaid.into()),
-            Closing::Failed(error) => Err(error.into()),
-            Closing::NotYet(_) | Closing::Strange(_) => {
-                let left = young_until(attempt, now).map(|old| old.since(now).as_secs());
-                Err(busy(left.unwrap_or(CLOSE_RETRY_S).max(1)))
-            }
-        }
+        let left = young_until(attempt, now).map(|old| old.since(now));
+        let left = left.unwrap_or(CLOSE_RETRY).max(Duration::from_secs(1));
+        let number = &attempt.out_trade_no;
+        let again = clock_time(now.plus(left));
+        let text = format!("未开新的支付单：{number} 还不能关闭，{again} 之后可再付款（{why}）");
+        let entry = Entry::new(now, "payment.busy", text);
+        self.keep_entries(number.order_no().clone(), vec![entry])
+            .await?;
+        Err(busy(left))
     }
 
     /// What WeChat's refusal of a number means: paid, or to be closed for the next number.
@@ -149,7 +157,10 @@ impl Shop {
     /// OUT_TRADE_NO_USED); APIv3 · JSAPI/小程序下单 · 错误码.
     async fn after_refusal(&self, attempt: &Attempt, error: WechatError) -> Result<(), ShopError> {
         match error.cause() {
-            Some(Cause::OrderPaid) => self.replaced(attempt, self.paid_there(attempt).await?),
+            Some(Cause::OrderPaid) => {
+                let closing = self.paid_there(attempt).await?;
+                self.replaced(attempt, closing).await
+            }
             Some(Cause::OrderClosed | Cause::ParamsChanged) => self.replace(attempt).await,
             Some(_) | None => Err(error.into()),
         }
@@ -314,7 +325,8 @@ fn find_attempt(read: &impl Read, asked: &Asked) -> Result<(Order, Option<Attemp
     Ok((order, newest))
 }
 
-fn busy(retry_after_s: u64) -> ShopError {
+fn busy(left: Duration) -> ShopError {
+    let retry_after_s = left.as_secs();
     Refusal::PaymentBusy { retry_after_s }.into()
 }
 

@@ -71,6 +71,11 @@ async fn a_new_price_waits_until_the_old_attempt_is_closed() {
         panic!("the old attempt is not closed");
     };
     assert!((290..=300).contains(&retry_after_s), "{retry_after_s}");
+    let told = stand.lines("payment.busy").await;
+    assert!(
+        told.len() == 1 && told[0].contains("还不能关闭"),
+        "{told:?}"
+    );
     assert_eq!(stand.attempts().await, [AttemptState::Open]);
     stand.wechat.fault(None);
     stand.pay().await.unwrap();

@@ -17,21 +17,8 @@ pub(super) fn shop_at(appid: AppId, base: &str, store: Store) -> Arc<Shop> {
 /// A shop of this merchant number.
 pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<MchId>) -> Arc<Shop> {
     let settings = Settings {
-        appid,
         mchid,
-        notify_url: "http://127.0.0.1/wx/pay/notify".into(),
-        refund_notify_url: "http://127.0.0.1/wx/refund/notify".into(),
-        token_ttl: Duration::from_secs(7200),
-        token_salt: Secret::from("salt"),
-        pay_within: Duration::from_secs(1800),
-        sweep_interval: Duration::from_secs(60),
-        order_body: "商城订单".into(),
-        login_per_minute_per_ip: 1000,
-        requests_per_minute_per_token: 1000,
-        auto_complete_days: 10,
-        push: push::PushSettings::default(),
-        messages: subscribe::Messages::default(),
-        field_key: FieldKey::new([7; 32]),
+        ..settings_of(appid)
     };
     let keys = V2Keys {
         key: Secret::from("0123456789abcdefghijklmnopqrstuv"),
@@ -47,11 +34,33 @@ pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<Mc
             base_2: None,
             version: Version::V2,
             v2: Some(keys),
-            v2_client: None,
+            v2_client: Some(Client::new().unwrap()),
             v3: None,
         },
     };
     let tokens = Arc::new(Tokens::new(store.clone(), settings.field_key.clone()));
     let wechat = Wechat::new(Client::new().unwrap(), wechat);
     Shop::new(store, tokens, wechat, Clock::system(), settings)
+}
+
+/// The settings of a shop of `appid`.
+pub(super) fn settings_of(appid: AppId) -> Settings {
+    Settings {
+        appid,
+        mchid: Some("1900000109".parse().unwrap()),
+        notify_url: "http://127.0.0.1/wx/pay/notify".into(),
+        refund_notify_url: "http://127.0.0.1/wx/refund/notify".into(),
+        token_ttl: Duration::from_secs(7200),
+        token_salt: Secret::from("salt"),
+        pay_within: Duration::from_secs(1800),
+        sweep_interval: Duration::from_secs(60),
+        order_body: "商城订单".into(),
+        login_per_minute_per_ip: 1000,
+        requests_per_minute_per_token: 1000,
+        auto_complete_days: 10,
+        push: push::PushSettings::default(),
+        messages: subscribe::Messages::default(),
+        spool: std::env::temp_dir(),
+        field_key: FieldKey::new([7; 32]),
+    }
 }

@@ -170,7 +170,7 @@ impl World {
         self.die(End::PowerCut).await;
         tokio::time::sleep(Duration::from_secs(120)).await;
         self.end_all_refunds().await;
-        for (times, jump_s) in [(20, 30), (20, 300), (24, 3600)] {
+        for (times, jump_s) in [(20, 30), (20, 300), (48, 3600), (11, 86_400)] {
             for _ in 0..times {
                 self.tend().await;
                 self.clock.advance(jump_s);

@@ -86,12 +86,21 @@ impl World {
             let (least, most) = held.get(&id).copied().unwrap_or_default();
             let fits = left.is_some_and(|left| (left + least..=left + most).contains(&stock));
             if !fits {
+                for order in orders.values().filter(|order| has(order, id)) {
+                    self.note(format!("  holds {:?}: {order}", holds(order)));
+                }
                 self.broke(format!(
                     "goods {id}: {stock} at first, {left:?} left, {most} held"
                 ));
             }
         }
     }
+}
+
+/// Whether these goods were ordered.
+fn has(order: &Value, goods: u64) -> bool {
+    let mut lines = order["lines"].as_array().into_iter().flatten();
+    lines.any(|line| line["goods_id"] == goods)
 }
 
 fn refunds(order: &Value) -> impl Iterator<Item = &Value> {
@@ -108,7 +117,7 @@ fn holds(order: &Value) -> (u64, u64) {
         "refunded" => {
             let shipped_at = order["shipped_at"].as_str().unwrap_or("9999");
             let good = || refunds(order).filter(|r| text(r, "status") == "success");
-            let comes_back = |refund: &&Value| text(refund, "created_at") < shipped_at;
+            let comes_back = |refund: &&Value| text(refund, "created_at") <= shipped_at;
             let stays = |refund: &&Value| text(refund, "created_at") >= shipped_at;
             let (back, gone) = (good().any(|r| comes_back(&r)), good().any(|r| stays(&r)));
             (u64::from(!back), u64::from(gone))
@@ -204,10 +213,11 @@ fn judge_order(order: &Value, now: Timestamp) -> Result<(), String> {
     checked("no due work is forgotten");
     let expires_at = Timestamp::from_rfc3339(text(order, "expires_at")).unwrap_or_default();
     let late = now.unix() > expires_at.unix() + SLACK_S;
-    if text(order, "status") == "pending" && late {
-        return Err("still pending".to_owned());
+    match text(order, "status") {
+        "pending" if late => Err("still pending".to_owned()),
+        "shipped" => Err("never completed by itself".to_owned()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Whatever happened to the order is told in its timeline.

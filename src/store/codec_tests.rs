@@ -5,6 +5,8 @@ use data_encoding::HEXLOWER;
 use super::*;
 use crate::base::{Secret, Timestamp};
 use crate::model::Entry;
+use crate::model::reconcile::Class;
+use crate::store::reconciliations::DayRow;
 use crate::store::records::*;
 use crate::store::samples::{self, at, field_key};
 use crate::store::sealed::{Place, Sealed};
@@ -64,6 +66,10 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
         answer: RefundRecord::V1(refund()),
     };
     let number = attempt.out_trade_no.clone();
+    let row = DayRow {
+        settled: Some(samples::seen()),
+        ..samples::day_row(Class::AmountDiffers, "20260101ABCDEF_2")
+    };
     vec![
         ("number_v1", value(KEY, &NumberRecord::V1(300))),
         ("goods_v1", value(KEY, &GoodsRecord::V1(samples::goods(1)))),
@@ -117,6 +123,11 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             "settlement_v1",
             value(KEY, &SettlementRecord::V1(samples::settlement())),
         ),
+        (
+            "reconciliation_v1",
+            value(KEY, &ReconciliationRecord::V1(samples::reconciliation())),
+        ),
+        ("day_row_v1", value(KEY, &DayRowRecord::V1(row))),
         ("admin_v1", value(KEY, &AdminRecord::V1(admin))),
         (
             "api_key_v1",
@@ -193,6 +204,8 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<ShipmentRecord>("shipment_v1", view);
         again::<ReportRecord>("shipping_report_v1", view);
         again::<SettlementRecord>("settlement_v1", view);
+        again::<ReconciliationRecord>("reconciliation_v1", view);
+        again::<DayRowRecord>("day_row_v1", view);
         again::<AdminRecord>("admin_v1", view);
         again::<ApiKeyRecord>("api_key_v1", view);
         again::<CertificateRecord>("certificate_v1", view);

@@ -23,6 +23,8 @@
 //! | `f` | order_no | the buyer's newest wish to be refunded |
 //! | `z` | order_no, 0, number | a parcel of the order |
 //! | `Z` | order_no, 0, `r` or `s` | its report to WeChat; when its money is settled |
+//! | `b` | day | reconciliation of the day |
+//! | `B` | day, class, out_trade_no, 0, refund_no | a difference that it found |
 //! | `M` `K` | name; digest of key | admin; API key |
 //! | `v` | serial | platform certificate of WeChat |
 //! | `p` | any key above, number | a further piece of a long record |
@@ -32,7 +34,7 @@
 
 use super::KeyRange;
 use crate::base::hash;
-use crate::base::{AppId, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo};
+use crate::base::{AppId, Day, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo};
 use crate::base::{Timestamp, TransactionId, Uid};
 use crate::model::OrderStatus;
 
@@ -58,6 +60,8 @@ pub(super) const ORDER_REFUND: u8 = b'R';
 pub(super) const REFUND_REQUEST: u8 = b'f';
 pub(super) const SHIPMENT: u8 = b'z';
 pub(super) const SHIPPING: u8 = b'Z';
+pub(super) const RECONCILIATION: u8 = b'b';
+pub(super) const DAY_ROW: u8 = b'B';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
 pub(super) const CERTIFICATE: u8 = b'v';
@@ -267,6 +271,46 @@ pub(super) fn shipping_report(order_no: &OrderNo) -> Vec<u8> {
 
 pub(super) fn settlement(order_no: &OrderNo) -> Vec<u8> {
     key(SHIPPING, &[order_no.as_str().as_bytes(), END, b"s"])
+}
+
+pub(super) fn reconciliation(day: Day) -> Vec<u8> {
+    key(RECONCILIATION, &[&day.number().to_be_bytes()])
+}
+
+/// Starts the keys of all differences of a day.
+pub(super) fn day_rows(day: Day) -> Vec<u8> {
+    key(DAY_ROW, &[&day.number().to_be_bytes()])
+}
+
+/// Starts the keys of all differences of a day and class.
+pub(super) fn day_rows_of(day: Day, class: u8) -> Vec<u8> {
+    key(DAY_ROW, &[&day.number().to_be_bytes(), &[class]])
+}
+
+/// Starts the keys of all differences of a day and class about one payment.
+pub(super) fn day_rows_about(day: Day, class: u8, out_trade_no: &str) -> Vec<u8> {
+    let number = short(out_trade_no);
+    let parts: [&[u8]; 4] = [
+        &day.number().to_be_bytes(),
+        &[class],
+        number.as_bytes(),
+        END,
+    ];
+    key(DAY_ROW, &parts)
+}
+
+pub(super) fn day_row(day: Day, class: u8, out_trade_no: &str, refund_no: &str) -> Vec<u8> {
+    let mut row = day_rows_about(day, class, out_trade_no);
+    row.extend_from_slice(short(refund_no).as_bytes());
+    row
+}
+
+/// A number that others gave out, as it stands in a key: visible ASCII, at most 64 of it.
+///
+/// Source: 微信支付 APIv2, APIv3 · 商户订单号, 商户退款单号 (at most 32 and 64 of ASCII).
+pub(super) fn short(number: &str) -> String {
+    let visible = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    number.chars().take(64).map(visible).collect()
 }
 
 pub(super) fn admin(name: &str) -> Vec<u8> {

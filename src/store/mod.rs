@@ -69,11 +69,13 @@ mod writer_tests;
 
 pub mod attempts;
 pub mod certificates;
+pub mod day_scan;
 pub mod due;
 pub mod goods;
 pub mod idempotency;
 pub mod orders;
 pub mod queries;
+pub mod reconciliations;
 pub mod refunds;
 pub mod shipments;
 pub mod staff;

@@ -194,7 +194,7 @@ impl Bounds {
 }
 
 /// What every order_no of `at` or later starts with, or is above: day and millisecond.
-fn first_number(at: Timestamp) -> String {
+pub(super) fn first_number(at: Timestamp) -> String {
     let first = OrderNo::new(at.unix().saturating_mul(1000), 0);
     first.as_str()[..14].to_owned()
 }

@@ -39,6 +39,8 @@ records! {
     RefundRecord "refund" true
     RefundIndexRecord "refund of an order" false
     RefundRequestRecord "refund request" true
+    ReconciliationRecord "reconciliation" true
+    DayRowRecord "difference of a day" true
     AdminRecord "admin" true
     ApiKeyRecord "API key" true
     CertificateRecord "platform certificate" true
@@ -120,6 +122,16 @@ pub(super) enum IdempotencyRecord {
 #[derive(Serialize, Deserialize)]
 pub(super) enum UnmatchedRecord {
     V1(super::unmatched::Unmatched),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum ReconciliationRecord {
+    V1(super::reconciliations::Reconciliation),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum DayRowRecord {
+    V1(super::reconciliations::DayRow),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -87,7 +87,7 @@ fn unplanned(tx: &mut Tx<'_>, refund: Refund) -> Refund {
 ///
 /// # Errors
 /// [`StoreError`].
-fn put(tx: &mut Tx<'_>, refund: &Refund) -> Result<(), StoreError> {
+pub(super) fn put(tx: &mut Tx<'_>, refund: &Refund) -> Result<(), StoreError> {
     let index = keys::order_refund(&refund.order_no, &refund.refund_no);
     if tx.get(&index)?.is_none() {
         let record = RefundIndexRecord::V1(refund.refund_no.clone());

@@ -1,14 +1,16 @@
 //! What the tests of this floor keep: one field key, and one of each thing, always the same.
 
+use super::reconciliations::{DayRow, DayStatus, Reconciliation, RowKind, Settled, Settling};
 use super::staff::ApiKey;
 use super::tokens::Scope;
 use super::unmatched::Unmatched;
 use super::users::Login;
 use super::{Failure, Store, Tx};
 use crate::base::cipher::FieldKey;
-use crate::base::{Fen, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo, Timestamp, Uid};
+use crate::base::{Day, Fen, GoodsId, OpenId, OrderNo, OutTradeNo, RefundNo, Timestamp, Uid};
 use crate::model::attempt::Counted;
 use crate::model::order::NewOrder;
+use crate::model::reconcile::Class;
 use crate::model::refund::NewRefund;
 use crate::model::refund_request::RequestStatus;
 use crate::model::{Address, Attempt, AttemptState, Goods, Line, Order, Payment, Protocol, User};
@@ -219,6 +221,49 @@ pub(super) fn settlement() -> Settlement {
         settled_at: Some(at(82)),
         received_at: Some(at(81)),
         receive_method: Some(2),
+    }
+}
+
+pub(super) fn day() -> Day {
+    Day::of(at(0))
+}
+
+pub(super) fn reconciliation() -> Reconciliation {
+    Reconciliation {
+        status: DayStatus::Failed,
+        reason: "微信还没有生成账单".to_owned(),
+        run: 2,
+        bill_rows: 300,
+        matched: 298,
+        rows: [2, 0, 1],
+        settled: 1,
+        ..Reconciliation::new(day(), at(86_400))
+    }
+}
+
+/// A difference about this payment, found by the first run.
+pub(super) fn day_row(class: Class, out_trade_no: &str) -> DayRow {
+    DayRow {
+        class,
+        kind: RowKind::Payment,
+        out_trade_no: out_trade_no.to_owned(),
+        transaction_id: "4200000000202601010000000001".to_owned(),
+        refund_no: String::new(),
+        ours: Some(order_no(0, 1)),
+        local: Some(Fen::new(100)),
+        wechat: Some(Fen::new(200)),
+        at: Some(at(60)),
+        reason: "金额不同".to_owned(),
+        settled: None,
+        run: 1,
+    }
+}
+
+pub(super) fn seen() -> Settled {
+    Settled {
+        how: Settling::Seen,
+        by: "API 密钥 1".to_owned(),
+        at: at(90_000),
     }
 }
 

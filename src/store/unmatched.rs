@@ -6,7 +6,7 @@ use super::answers::number_cursor;
 use super::codec::{self, collect};
 use super::counters::{self, Counter};
 use super::records::{NumberRecord, UnmatchedRecord};
-use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError, Tx, keys};
+use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError, Tx, keys, reconciliations};
 use crate::base::{Fen, Timestamp, TransactionId, hash};
 
 /// A notify whose signature holds, for a number or an amount that is not ours.
@@ -28,7 +28,8 @@ pub struct Unmatched {
     pub times: u32,
 }
 
-/// Keeps a notify; WeChat's repetition of it only raises `times` and `last_at`.
+/// Keeps a notify, and lists it among the differences of its day; WeChat's repetition of it only
+/// raises `times` and `last_at`.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -47,7 +48,8 @@ pub fn put(tx: &mut Tx<'_>, notify: &Unmatched) -> Result<(), StoreError> {
     let number = counters::next(tx, Counter::Unmatched)?;
     codec::put(tx, seen, &NumberRecord::V1(number))?;
     let record = UnmatchedRecord::V1(notify.clone());
-    codec::put(tx, keys::unmatched(number), &record)
+    codec::put(tx, keys::unmatched(number), &record)?;
+    reconciliations::enter(tx, notify)
 }
 
 /// One page of the unmatched notifies, newest first.

@@ -22,9 +22,9 @@ const USER_AGENT: &str = concat!("zhanggui/", env!("CARGO_PKG_VERSION"));
 /// Sends requests. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: reqwest::Client,
+    pub(super) inner: reqwest::Client,
     #[cfg(test)]
-    wire: Option<super::local::Wire>,
+    pub(super) wire: Option<super::local::Wire>,
 }
 
 /// A request to be sent.
@@ -156,8 +156,6 @@ impl Client {
     ) -> Result<Incoming, ClientError> {
         #[cfg(test)]
         if let Some(wire) = &self.wire {
-            let mut request = request;
-            request.headers.push(("user-agent", USER_AGENT.to_owned()));
             let answer = wire.carry(request).await?;
             let fits = answer.body.len() <= limit_bytes;
             return fits.then_some(answer).ok_or(ClientError::TooLarge);
@@ -200,7 +198,7 @@ fn trusting(roots: rustls::RootCertStore) -> Result<TlsBuilder, ClientError> {
     Ok(config.with_root_certificates(roots))
 }
 
-fn not_answered(error: reqwest::Error) -> ClientError {
+pub(super) fn not_answered(error: reqwest::Error) -> ClientError {
     if error.is_connect() || error.is_builder() {
         return ClientError::NotSent(cause(error));
     }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http_body_util::BodyExt;
-use hyper::Request;
+use hyper::{Request, header};
 
 use super::id::Ids;
 use super::request::Payload;
@@ -63,6 +63,7 @@ impl<S: Send + Sync + 'static> Local<S> {
     pub(crate) async fn call(&self, request: Outgoing, client_addr: IpAddr) -> Incoming {
         let id = self.ids.next();
         let mut head = Request::builder().method(request.method).uri(request.url);
+        head = head.header(header::USER_AGENT, "simulated");
         for (name, value) in request.headers {
             head = head.header(name, value);
         }

@@ -7,6 +7,7 @@ mod answer;
 mod client;
 mod connection;
 mod decode;
+mod download;
 mod id;
 #[cfg(test)]
 pub(crate) mod local;
@@ -23,6 +24,7 @@ pub use hyper::{Method, StatusCode};
 
 pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
+pub use download::{DownloadLimits, Downloaded, Sink};
 pub use id::RequestId;
 pub use proxies::TrustedProxies;
 pub use reach::{Reach, Stage};

@@ -16,6 +16,18 @@ pub enum BadBill {
     /// The line stands where none like it can stand.
     #[error("账单第 {0} 行的位置不对")]
     Order(u64),
+    /// The line is longer than any can be.
+    #[error("账单第 {0} 行过长")]
+    Long(u64),
+    /// An amount or a state in the line cannot be read.
+    #[error("账单第 {0} 行的金额或状态读不懂")]
+    Cell(u64),
+    /// A column is missing that a bill of this kind must have.
+    #[error("账单没有“{0}”这一列")]
+    Column(&'static str),
+    /// The summary is not the sum of the rows.
+    #[error("账单汇总与明细之和不符：{0}")]
+    Summary(&'static str),
     /// The bill ended before its summary: it was cut.
     #[error("账单不完整：没有汇总行")]
     Cut,
@@ -133,15 +145,33 @@ impl BillReader {
     }
 
     /// Texts may hold commas, so cells end at a comma and the next cell's back-tick.
-    fn row<'a>(&'a self, cells: &'a str) -> Result<Row<'a>, BadBill> {
-        let cells: Vec<&str> = cells.split(",`").collect();
-        if cells.len() == self.columns.len() {
-            Ok(Row {
-                columns: &self.columns,
-                cells,
-            })
-        } else {
-            Err(BadBill::Cells(self.line))
+    fn row<'a>(&'a self, line: &'a str) -> Result<Row<'a>, BadBill> {
+        let mut ends: Vec<usize> = line.match_indices(",`").map(|(at, _)| at).collect();
+        ends.push(line.len());
+        self.mend(&mut ends);
+        if ends.len() != self.columns.len() {
+            return Err(BadBill::Cells(self.line));
+        }
+        let mut start = 0;
+        let cut = |end| {
+            let cell = &line[start..end];
+            start = end + 2;
+            cell
+        };
+        let cells = ends.into_iter().map(cut).collect();
+        Ok(Row {
+            columns: &self.columns,
+            cells,
+        })
+    }
+
+    /// A name of goods can hold a comma and a back-tick too. What is too much then belongs to the
+    /// texts; the amounts before and behind them are found from both ends of the line.
+    fn mend(&self, ends: &mut Vec<usize>) {
+        let text = self.columns.iter().position(|name| name == "商品名称");
+        let surplus = ends.len().checked_sub(self.columns.len());
+        if let (Some(text), Some(surplus)) = (text, surplus) {
+            ends.drain(text..text + surplus);
         }
     }
 }

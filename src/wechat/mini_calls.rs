@@ -164,6 +164,14 @@ impl Wechat {
         read(answer.status, &answer.body)
     }
 
+    /// Whether WeChat gives this mini program an access token.
+    ///
+    /// # Errors
+    /// [`WechatError`], by errcode.
+    pub async fn check_access(&self, trace: &Trace<'_>) -> Result<(), WechatError> {
+        self.access_token(trace).await.map(|_| ())
+    }
+
     async fn access_token(&self, trace: &Trace<'_>) -> Result<Secret<String>, WechatError> {
         let fetch = || self.fetch_token(trace);
         self.mini_token.token(trace.clock(), fetch).await

@@ -6,6 +6,9 @@
 //! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
 
 pub mod bill;
+pub mod bill_call;
+pub mod bill_file;
+pub mod bill_rows;
 pub mod call;
 mod certificates;
 pub mod client;
@@ -37,16 +40,17 @@ pub mod v2;
 pub mod v3;
 
 #[cfg(test)]
-mod peer;
+pub(crate) mod peer;
 #[cfg(test)]
-mod peer_certificates;
+pub(crate) mod peer_certificates;
 #[cfg(test)]
 mod peer_hosts;
 #[cfg(test)]
 mod peer_refunds;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
+pub use bill_call::{Fetched, FetchedBill};
 pub use certificates::Refreshed;
 pub use client::Wechat;
 pub use config::{PayConfig, Version, WechatConfig};

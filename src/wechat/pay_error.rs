@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_prepay_code_has_its_meaning() {
+    fn every_documented_code_has_its_meaning() {
         let table = [
             ("INVALID_REQUEST", Cause::BadRequest),
             ("NOAUTH", Cause::NoPermission),
@@ -204,6 +204,21 @@ mod tests {
             ("REQUIRE_POST_METHOD", Cause::BadRequest),
             ("POST_DATA_EMPTY", Cause::BadRequest),
             ("NOT_UTF8", Cause::BadRequest),
+            ("ORDERNOTEXIST", Cause::OrderNotFound),
+            ("ORDER_NOT_EXIST", Cause::OrderNotFound),
+            ("RESOURCE_NOT_EXISTS", Cause::OrderNotFound),
+            ("REFUNDNOTEXIST", Cause::OrderNotFound),
+            ("INVALID_TRANSACTIONID", Cause::OrderNotFound),
+            ("ORDER_PAID", Cause::OrderPaid),
+            ("NOT_ENOUGH", Cause::NotEnough),
+            ("USER_ACCOUNT_ABNORMAL", Cause::PayerAccount),
+            ("RULELIMIT", Cause::RuleLimit),
+            ("TRADE_STATE_ERROR", Cause::RuleLimit),
+            ("ACCOUNTERROR", Cause::PayerAccount),
+            ("RATE_LIMITED", Cause::RateLimited),
+            ("BANK_ERROR", Cause::Busy),
+            ("BANKERROR", Cause::Busy),
+            ("SYSTEM_ERROR", Cause::Busy),
             ("OPENID_MISMATCH", Cause::OpenIdMismatch),
             ("RULE_LIMIT", Cause::RuleLimit),
             ("TRADE_ERROR", Cause::RuleLimit),

@@ -16,18 +16,24 @@ use crate::wechat::{
     Version, Wechat, WechatConfig, WechatError, vectors,
 };
 
-pub(super) const KEY: &str = "0123456789abcdefghijklmnopqrstuv";
+pub(crate) const KEY: &str = "0123456789abcdefghijklmnopqrstuv";
 
 /// A listening peer with one answer a connection; an empty one closes without a word.
-pub(super) struct Peer {
-    pub(super) base: String,
+pub(crate) struct Peer {
+    pub(crate) base: String,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Peer {
-    pub(super) fn answering(answers: Vec<String>) -> Self {
+    pub(crate) fn answering(answers: Vec<String>) -> Self {
+        Self::with(|_| answers)
+    }
+
+    /// A peer whose answers name its own base.
+    pub(super) fn with(answers: impl FnOnce(&str) -> Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
+        let answers = answers(&base);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let ears = Arc::clone(&heard);
         std::thread::spawn(move || {
@@ -41,7 +47,7 @@ impl Peer {
         Self { base, heard }
     }
 
-    pub(super) fn heard(&self) -> Vec<String> {
+    pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().expect("no panic").clone()
     }
 }
@@ -62,18 +68,18 @@ fn read_request(stream: &mut impl Read) -> String {
     }
 }
 
-pub(super) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = request.lines().filter_map(|line| line.split_once(": "));
     lines
         .find(|(n, _)| n.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
 }
 
-pub(super) fn body(request: &str) -> &str {
+pub(crate) fn body(request: &str) -> &str {
     request.split_once("\r\n\r\n").expect("a head").1
 }
 
-pub(super) fn http(status: u16, headers: &str, body: &str) -> String {
+pub(crate) fn http(status: u16, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\
@@ -81,12 +87,12 @@ pub(super) fn http(status: u16, headers: &str, body: &str) -> String {
     )
 }
 
-pub(super) fn wechat(base: &str, version: Version, wechat_keys: Keyring) -> Wechat {
+pub(crate) fn wechat(base: &str, version: Version, wechat_keys: Keyring) -> Wechat {
     let config = config(base, version, Trust::of(VerifyWith::PublicKey, wechat_keys));
     Wechat::new(Client::new().expect("a client"), config)
 }
 
-pub(super) fn config(base: &str, version: Version, wechat_keys: Trust) -> WechatConfig {
+pub(crate) fn config(base: &str, version: Version, wechat_keys: Trust) -> WechatConfig {
     let v2 = V2Keys {
         key: Secret::from(KEY),
         sign_type: SignType::HmacSha256,
@@ -119,14 +125,14 @@ fn request(wechat: &Wechat) -> PrepayRequest {
     wechat.compose(&wanted).expect("composed")
 }
 
-pub(super) fn signed_xml(fields: &[(&str, &str)]) -> String {
+pub(crate) fn signed_xml(fields: &[(&str, &str)]) -> String {
     let mut answer: Fields = fields.iter().copied().collect();
     answer.set("return_code", "SUCCESS");
     let signature = sign(&answer, &Secret::from(KEY), SignType::HmacSha256);
     http(200, "", &answer.with("sign", signature).to_xml())
 }
 
-pub(super) fn signed_json(status: u16, key: &PrivateKey, body: &str) -> String {
+pub(crate) fn signed_json(status: u16, key: &PrivateKey, body: &str) -> String {
     let now = Clock::system().now().unix();
     let signature = key.sign(format!("{now}\nn\n{body}\n").as_bytes());
     let headers = format!(
@@ -352,19 +358,20 @@ async fn a_v3_close_is_a_signed_204_and_nothing_less() {
 #[tokio::test]
 async fn an_attempt_of_another_merchant_is_not_asked_about() {
     let wechat = wechat("http://127.0.0.1:1", Version::V3, Keyring::default());
-    let clock = Clock::system();
-    let foreign = crate::model::Attempt {
+    let (clock, ours) = (Clock::system(), attempt(Protocol::V3));
+    let other_merchant = crate::model::Attempt {
         mchid: "1900000110".parse().expect("an mchid"),
-        ..attempt(Protocol::V3)
+        ..ours.clone()
     };
-    let error = wechat
-        .query(&foreign, &Trace::new(&clock))
-        .await
-        .expect_err("refused");
-    assert_eq!(error.cause(), Some(Cause::Config));
-    let error = wechat
-        .close(&foreign, &Trace::new(&clock))
-        .await
-        .expect_err("refused");
-    assert_eq!(error.cause(), Some(Cause::Config));
+    let other_program = crate::model::Attempt {
+        appid: "wx1".parse().expect("an appid"),
+        ..ours
+    };
+    for foreign in [other_merchant, other_program] {
+        let trace = Trace::new(&clock);
+        let error = wechat.query(&foreign, &trace).await.expect_err("refused");
+        assert_eq!(error.cause(), Some(Cause::Config));
+        let error = wechat.close(&foreign, &trace).await.expect_err("refused");
+        assert_eq!(error.cause(), Some(Cause::Config));
+    }
 }

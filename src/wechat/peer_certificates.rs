@@ -20,7 +20,7 @@ fn wechat(base: &str, verify_with: VerifyWith) -> Wechat {
 }
 
 /// The platform's certificate, sealed and signed by the platform itself.
-fn list() -> String {
+pub(crate) fn list() -> String {
     let pem = vectors::PLATFORM_CERT;
     let sealed = cipher::gcm_seal(
         API_KEY.as_bytes(),

@@ -92,3 +92,17 @@ async fn what_is_written_down_of_a_prepay_names_no_openid_key_or_signature() {
     let answered = "400 PARAM_ERROR oUpF… 无效（Request-ID 08F2-1）";
     assert_eq!(said.answered, answered);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_a_signature_probe_is_not_believed_and_asked_for_again() {
+    let key = PrivateKey::generate();
+    let good = signed_json(204, &key, "");
+    let (head, _) = good
+        .split_once("wechatpay-signature: ")
+        .expect("a signature");
+    let probe = format!("{head}wechatpay-signature: WECHATPAY/SIGNTEST/x\r\n\r\n");
+    let first = Peer::answering(vec![probe, good]);
+    let (closed, said) = close_over(&first.base, None, &key).await;
+    assert!(closed && said.len() == 2, "{said:?}");
+    assert!(said[0].answered.contains("签名探测"), "{said:?}");
+}

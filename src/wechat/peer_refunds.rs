@@ -243,3 +243,44 @@ async fn an_abnormal_refund_is_sealed_for_the_key_it_names_and_v2_has_none() {
         assert!(!said.contains(secret), "{said}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_about_another_refund_than_the_one_asked_for_is_unknown() {
+    let key = PrivateKey::generate();
+    let other = signed_json(200, &key, &json("SUCCESS").replace("R20260101X9G00", "R2"));
+    let other_id = signed_json(
+        200,
+        &key,
+        &json("SUCCESS").replace("5030000001", "5030000002"),
+    );
+    let foreign = ACCEPTED.map(|(name, value)| match name {
+        "out_refund_no" => ("out_refund_no_0", value),
+        "refund_id" => ("refund_id_0", value),
+        "refund_fee" => ("refund_fee_0", value),
+        "out_trade_no" => (name, "20260101000X9G000000000001"),
+        _ => (name, value),
+    });
+    let foreign = [&foreign[..], &[("refund_status_0", "SUCCESS")]].concat();
+    let peer = Peer::answering(vec![other, other_id, signed_xml(&foreign)]);
+    let (third, clock) = (v3(&peer.base, &key), Clock::system());
+    let trace = Trace::new(&clock);
+    let asked = RefundKey {
+        protocol: Protocol::V3,
+        refund_no: "R20260101X9G00",
+    };
+    let state = third.query_refund(&asked, &trace).await;
+    assert!(matches!(state, Err(WechatError::Unknown(_))), "{state:?}");
+    let wanted = AbnormalRefund {
+        protocol: Protocol::V3,
+        refund_no: "R20260101X9G00".to_owned(),
+        refund_id: "5030000001".to_owned(),
+        to: AbnormalTo::MerchantCard,
+    };
+    let state = third.take_up_abnormal(&wanted, &trace).await;
+    assert!(matches!(state, Err(WechatError::Unknown(_))), "{state:?}");
+    let refunds = v2(&peer.base).refunds_of(&attempt(V2), &trace).await;
+    assert!(
+        matches!(refunds, Err(WechatError::Unknown(_))),
+        "{refunds:?}"
+    );
+}

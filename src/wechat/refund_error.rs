@@ -69,3 +69,74 @@ fn of_words(said: &str) -> Option<(Cause, &'static str)> {
         "微信的业务规则不允许这笔退款：请按微信的说明处理",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::wechat::pay_error;
+
+    fn refused(code: &str, said: &str, protocol: Protocol) -> WechatError {
+        of_refund(pay_error::error(code, said, Cause::BadRequest), protocol)
+    }
+
+    #[test]
+    fn every_documented_refund_code_has_its_own_meaning() {
+        let table = [
+            ("TRADE_OVERDUE", Some(Cause::RefundTooOld)),
+            ("ERROR", Some(Cause::RuleLimit)),
+            ("USER_ACCOUNT_ABNORMAL", Some(Cause::PayerAccount)),
+            ("INVALID_REQ_TOO_MUCH", Some(Cause::RateLimited)),
+            ("NOTENOUGH", Some(Cause::MerchantBalance)),
+            ("NOT_ENOUGH", Some(Cause::MerchantBalance)),
+            ("FREQUENCY_LIMITED", Some(Cause::RateLimited)),
+            ("ORDERNOTEXIST", Some(Cause::OrderNotFound)),
+            ("INVALID_TRANSACTIONID", Some(Cause::OrderNotFound)),
+            ("RESOURCE_NOT_EXISTS", Some(Cause::OrderNotFound)),
+            ("PARAM_ERROR", Some(Cause::BadRequest)),
+            ("APPID_NOT_EXIST", Some(Cause::Config)),
+            ("MCHID_NOT_EXIST", Some(Cause::Config)),
+            ("MCH_NOT_EXISTS", Some(Cause::Config)),
+            ("REQUIRE_POST_METHOD", Some(Cause::BadRequest)),
+            ("SIGNERROR", Some(Cause::Config)),
+            ("XML_FORMAT_ERROR", Some(Cause::BadRequest)),
+            ("CERT_ERROR", Some(Cause::Config)),
+            ("NO_AUTH", Some(Cause::NoPermission)),
+            ("SYSTEMERROR", None),
+            ("SYSTEM_ERROR", None),
+            ("BIZERR_NEED_RETRY", None),
+        ];
+        for (code, cause) in table {
+            assert_eq!(refused(code, "m", Protocol::V2Md5).cause(), cause, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_limited_v3_refund_is_unknown_and_a_limited_v2_refund_was_not_taken() {
+        for code in ["FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED", "RATE_LIMITED"] {
+            let third = refused(code, "m", Protocol::V3);
+            assert!(matches!(third, WechatError::Unknown(_)), "{code}");
+            let second = refused(code, "m", Protocol::V2HmacSha256);
+            assert_eq!(second.cause(), Some(Cause::RateLimited), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_request_is_told_apart_for_its_message_and_stays_a_refusal() {
+        let table = [
+            ("订单已超过一年，不支持退款", Cause::RefundTooOld),
+            ("部分退款次数超过50次", Cause::TooManyParts),
+            ("退款金额大于可退金额", Cause::RefundExceeds),
+            ("订单已全额退款", Cause::RefundExceeds),
+            ("请求不合法", Cause::RuleLimit),
+            ("", Cause::RuleLimit),
+        ];
+        for (said, cause) in table {
+            for protocol in [Protocol::V2Md5, Protocol::V3] {
+                let refusal = refused("INVALID_REQUEST", said, protocol);
+                assert_eq!(refusal.cause(), Some(cause), "{said}");
+                assert!(refusal.to_string().contains("INVALID_REQUEST"));
+            }
+        }
+    }
+}

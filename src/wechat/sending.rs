@@ -45,9 +45,13 @@ impl Wechat {
         trace: &Trace<'_>,
     ) -> Result<T, WechatError> {
         let ended = tokio::time::timeout(CALL_WITHIN, self.tries(call, trace)).await;
-        let late = || Err(WechatError::Unknown("微信没有在期限内给出结果".to_owned()));
+        let late = |_| {
+            let why = "微信没有在期限内给出结果".to_owned();
+            trace.note(trace.clock().now_ms(), call.asked(), why.clone());
+            Err(WechatError::Unknown(why))
+        };
         ended
-            .unwrap_or_else(|_| late())
+            .unwrap_or_else(late)
             .inspect_err(|error| log(&self.config.pay.base, call.path(), error))
     }
 
@@ -162,7 +166,8 @@ impl Wechat {
     }
 }
 
-fn not_answered(error: ClientError) -> WechatError {
+/// What a call that got no answer comes to.
+pub(super) fn not_answered(error: ClientError) -> WechatError {
     match error {
         ClientError::NotSent(why) => WechatError::NotSent(why),
         ClientError::Timeout | ClientError::Broken(_) | ClientError::TooLarge => {
@@ -171,12 +176,15 @@ fn not_answered(error: ClientError) -> WechatError {
     }
 }
 
-/// The one log line of a call that failed. A stale code is the client's everyday affair.
+/// The one log line of a call that failed. A stale code is the client's everyday affair, and what
+/// became of an order is an answer like another.
 pub(super) fn log(base: &str, path: &str, error: &WechatError) {
     let url = format_args!("{base}{path}");
-    if error.cause() == Some(Cause::CodeInvalid) {
-        tracing::debug!(%url, %error, "微信调用被拒绝");
-    } else {
-        tracing::warn!(%url, %error, "微信调用失败");
+    match error.cause() {
+        Some(Cause::CodeInvalid) => tracing::debug!(%url, %error, "微信调用被拒绝"),
+        Some(Cause::OrderPaid | Cause::OrderClosed | Cause::OrderNotFound) => {
+            tracing::info!(%url, %error, "微信给出了订单的结论");
+        }
+        _ => tracing::warn!(%url, %error, "微信调用失败"),
     }
 }

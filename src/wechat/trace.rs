@@ -224,7 +224,9 @@ pub(super) fn masked(words: &str) -> String {
 fn push_word(text: &mut String, word: &str) {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     let is_card = digits == word.len() && (15..=19).contains(&digits);
-    let is_openid = word.starts_with('o') && word.len() >= 20;
+    let is_openid = word
+        .split(['/', '+', '='])
+        .any(|part| part.starts_with('o') && part.len() >= 20);
     if is_card || is_openid || word.len() > 64 {
         text.push_str(&word[..4.min(word.len())]);
         text.push('…');
@@ -238,4 +240,54 @@ fn clipped(text: &str) -> String {
         .filter(char::is_ascii_graphic)
         .take(64)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_an_openid_a_card_or_a_sealed_value_is_cut_and_numbers_of_orders_stay() {
+        let sealed = "Zm9v".repeat(40);
+        let table = [
+            ("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o 无效", "oUpF… 无效"),
+            ("openid=oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "open…"),
+            ("（oUpF8uMuAJO_M2pxb1Q9zNjWeS6o）", "（oUpF…）"),
+            ("payer/openid=oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "paye…"),
+            ("卡 6222021234567890123 已注销", "卡 6222… 已注销"),
+            (
+                "订单 4200002345202601011234567890",
+                "订单 4200002345202601011234567890",
+            ),
+            (
+                "订单 20260101000X9G000000000000_2",
+                "订单 20260101000X9G000000000000_2",
+            ),
+            (&sealed, "Zm9v…"),
+            ("系统繁忙\n请重试", "系统繁忙 请重试"),
+        ];
+        for (words, shown) in table {
+            assert_eq!(masked(words), shown, "{words}");
+        }
+        assert!(masked(&"很长".repeat(500)).chars().count() <= SAID_MAX_CHARS);
+    }
+
+    #[test]
+    fn a_request_shows_its_numbers_and_amounts_and_nothing_else() {
+        let fields = Fields::new()
+            .with("openid", "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")
+            .with("out_trade_no", "20260101000X9G")
+            .with("total_fee", "5980")
+            .with("sign", "9A0A8659F005D6984697E2CA0A9CF3B7")
+            .with("spbill_create_ip", "203.0.113.7");
+        let asked = asked_v2("/pay/unifiedorder", &fields);
+        let wanted = "POST /pay/unifiedorder 商户订单号 20260101000X9G 订单金额 59.80 元";
+        assert_eq!(asked, wanted);
+        let body = r#"{"out_refund_no":"R1","real_name":"张三","bank_account":"6222021234567890123",
+            "amount":{"refund":1000,"total":5980},"payer":{"openid":"oUpF8u"}}"#;
+        let asked = asked_v3("POST", "/v3/refund/domestic/refunds", body);
+        let wanted = "POST /v3/refund/domestic/refunds 商户退款单号 R1 订单金额 59.80 元 \
+                      退款金额 10.00 元";
+        assert_eq!(asked, wanted);
+    }
 }

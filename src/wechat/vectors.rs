@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::base::Timestamp;
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::base::xml::Fields;
+use crate::base::{Secret, Timestamp};
 use crate::wechat::v3::{Keyring, PlatformCertificate, SignatureFault, SignatureHeaders};
+use crate::wechat::v3::{Trust, V3Keys, VerifyWith};
 
 const V2: &str = include_str!("../../tests/golden/wechat/vectors-v2.json");
 const V3: &str = include_str!("../../tests/golden/wechat/vectors-v3.json");
+const V3_BILLS: &str = include_str!("../../tests/golden/wechat/vectors-v3-bills.json");
 const MERCHANT_KEY: &str = include_str!("../../tests/golden/wechat/keys/merchant_key.pem");
 const PUBLIC_KEY: &str = include_str!("../../tests/golden/wechat/keys/wechatpay_pub.pem");
 /// The platform certificate that is in use.
@@ -46,7 +48,7 @@ pub(crate) fn v2(kind: &str) -> Vec<Value> {
 
 /// All v3 vectors of one kind.
 pub(crate) fn v3(kind: &str) -> Vec<Value> {
-    of_kind(V3, kind)
+    [of_kind(V3, kind), of_kind(V3_BILLS, kind)].concat()
 }
 
 /// A text member of a vector.
@@ -139,6 +141,16 @@ pub(crate) fn keyring(trust: &Value) -> Keyring {
     ring
 }
 
+/// The keys that a notification's vector is opened with.
+pub(crate) fn v3_keys(vector: &Value) -> V3Keys {
+    V3Keys {
+        api_key: Secret::new(key_entry(text(vector, "apiv3_key"), "value")),
+        merchant_serial: key_entry("merchant", "serial_no"),
+        merchant_key: merchant_key(),
+        wechat_keys: Trust::of(VerifyWith::Both, keyring(&vector["trust"])),
+    }
+}
+
 /// The signature headers of a vector, looked up without regard to case.
 pub(crate) fn signature_headers(headers: &Value) -> SignatureHeaders<'_> {
     let headers = headers.as_object().expect("headers");
@@ -174,8 +186,9 @@ fn every_kind_of_vector_has_a_test_that_names_it() {
         include_str!("mini_open.rs"),
         include_str!("message.rs"),
         include_str!("bill.rs"),
+        include_str!("bill_file_tests.rs"),
     ];
-    for (file, version, total) in [(V2, "v2", 76), (V3, "v3", 113)] {
+    for (file, version, total) in [(V2, "v2", 76), (V3, "v3", 113), (V3_BILLS, "v3", 5)] {
         let file = all(file);
         let vectors = file["vectors"].as_array().expect("vectors");
         assert_eq!(vectors.len(), total);

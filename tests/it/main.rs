@@ -4,8 +4,10 @@
 
 mod bad_input;
 mod bad_values;
+mod clock;
 mod contract;
 mod crash;
+mod doctor;
 mod goods;
 mod http;
 mod login;
@@ -14,6 +16,7 @@ mod notify;
 mod orders;
 mod paying;
 mod people;
+mod phone;
 mod probes;
 mod program;
 mod purchase;

@@ -191,6 +191,8 @@ const SHIP: &[Field] = &[
     may("tracking_no", "\"YT1\"", 0),
     may("item_desc", "\"茶\"", 120),
 ];
+const RECONCILE: &[Field] = &[must("date", "\"2026-01-01\"", 0)];
+const SETTLE: &[Field] = &[must("do", "\"seen\"", 0)];
 
 /// Every route that is served now.
 pub(crate) const PROBES: &[Probe<'static>] = &[
@@ -334,6 +336,24 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         Body::None,
     ),
     probe("GET", "/admin/v1/wxacode", Who::Merchant, Body::None),
+    probe(
+        "GET",
+        "/admin/v1/reconciliations",
+        Who::Merchant,
+        Body::None,
+    ),
+    probe(
+        "POST",
+        "/admin/v1/reconciliations",
+        Who::Merchant,
+        Body::Fields(RECONCILE),
+    ),
+    probe(
+        "POST",
+        "/admin/v1/reconciliations/{date}/rows/{out_trade_no}",
+        Who::Merchant,
+        Body::Fields(SETTLE),
+    ),
     probe("GET", "/healthz", Who::Anyone, Body::None),
     probe("GET", "/readyz", Who::Anyone, Body::None),
 ];

@@ -134,27 +134,6 @@ fn the_merchants_own_listener_takes_the_merchants_routes_away_from_the_public_on
 }
 
 #[test]
-fn check_passes_a_whole_config_and_names_what_another_lacks() {
-    let world = World::start();
-    let whole = world.command(&["check"]);
-    assert_eq!(whole.code, Some(0), "{whole:?}");
-    for secret in [
-        world.setting("wechat", "secret"),
-        world.setting("wechat.pay", "v2_key"),
-    ] {
-        let secret = secret.unwrap();
-        assert!(!whole.out.contains(&secret) && !whole.err.contains(&secret));
-    }
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml.example");
-    let bare = run(world.dir.path(), &["check", "--config", example], &[]);
-    assert_eq!(bare.code, Some(1), "{bare:?}");
-    let said = format!("{}{}", bare.out, bare.err);
-    for name in ["salt", "field_key", "appid", "secret"] {
-        assert!(said.contains(name), "{name} is not named: {said}");
-    }
-}
-
-#[test]
 fn a_second_server_on_the_same_data_refuses_to_start() {
     let world = World::start();
     let second = world.command(&["serve"]);

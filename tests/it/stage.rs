@@ -60,6 +60,8 @@ impl Stage {
 
     pub(crate) fn target(&self, pattern: &str) -> String {
         let filled = pattern.replace("{order_no}", &self.order_no);
+        let filled = filled.replace("{out_trade_no}", &self.order_no);
+        let filled = filled.replace("{date}", "2026-01-01");
         filled.replace("{id}", &self.goods.to_string())
     }
 

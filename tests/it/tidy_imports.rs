@@ -25,6 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("crc32c", &["store"]),
     ("data_encoding", &[]),
+    ("flate2", &["wechat"]),
     ("futures_util", &[]),
     ("governor", &["shop", "routes"]),
     ("http_body_util", &["web"]),

@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) may_be_refused: bool,
     /// More arguments of `serve`.
     pub(crate) args: Vec<String>,
+    /// Whether the server follows the simulator's clock, so that [`Wechat::advance`] moves both.
+    pub(crate) one_clock: bool,
 }
 
 impl Default for Setup {
@@ -43,6 +45,7 @@ impl Default for Setup {
             more: vec![],
             may_be_refused: false,
             args: vec![],
+            one_clock: false,
         }
     }
 }
@@ -87,8 +90,13 @@ impl World {
         ];
         let mut simulator = Program::start(dir.path(), "simulator", &args);
         let (notifies, upstream) = (Tap::open(), Tap::open());
-        upstream.target.set(simulator.address("http"));
+        let simulates_at = simulator.address("http");
+        upstream.target.set(simulates_at);
         let wechat = Wechat::new(&upstream.target, keys);
+        if setup.one_clock {
+            let clock = ["--clock-from".to_owned(), format!("http://{simulates_at}")];
+            setup.args.extend(clock);
+        }
         let config = config(&setup, &wechat.config(), &notifies, &upstream);
         let text = toml::to_string(&config).unwrap();
         let file = dir.path().join("config.toml");
@@ -238,6 +246,8 @@ impl World {
             ("store", "field_key"),
             ("token", "salt"),
             ("wechat", "secret"),
+            ("wechat", "message_token"),
+            ("wechat", "message_aes_key"),
             ("wechat.pay", "v2_key"),
             ("wechat.pay", "v3_key"),
         ];

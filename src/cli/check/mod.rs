@@ -4,6 +4,7 @@
 //! A list of findings. What the configuration alone tells comes first; with a good one WeChat, our
 //! public address and this machine are asked.
 
+mod account;
 mod finding;
 mod hosts;
 mod place;
@@ -13,9 +14,10 @@ use std::path::Path;
 
 use super::config::{self, Config};
 use super::exit::Failure;
-use super::{serve, term};
+use super::{parts, serve, term};
 use crate::base::Clock;
 use crate::web::Client;
+use crate::wechat::{Trace, Wechat};
 
 pub use finding::{Finding, Topic, Verdict, Words};
 
@@ -72,6 +74,18 @@ async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
         }
         let server = &config.server;
         findings.extend(hosts::public_url(&client, &server.public_url, server.listen).await);
+    }
+    if findings.iter().any(Finding::is_red) {
+        // Whoever cannot be reached cannot be asked, and a wrong clock spoils every answer.
+        return Ok(findings);
+    }
+    let merchant = account::Merchant::of(&config);
+    let wechat = Wechat::new(client, parts::wechat(config)?);
+    findings.push(account::access(
+        wechat.check_access(&Trace::new(&clock)).await,
+    ));
+    if let Some(merchant) = merchant {
+        findings.extend(merchant.findings(&wechat, &clock).await);
     }
     Ok(findings)
 }

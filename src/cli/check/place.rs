@@ -143,8 +143,9 @@ pub(super) fn secrets(config: &Path, text: &str, variables: &[(String, String)])
     if let Ok(table) = text.parse::<toml::Table>() {
         collect(&table, &mut files);
     }
-    let named =
-        |(name, _): &&(String, String)| name.starts_with("ZHANGGUI_") && name.ends_with("_FILE");
+    let named = |(name, _): &&(String, String)| {
+        name.starts_with("ZHANGGUI_") && is_secret(&name.to_lowercase())
+    };
     files.extend(
         variables
             .iter()

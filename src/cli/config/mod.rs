@@ -21,6 +21,7 @@ use std::path::Path;
 
 pub use fault::{Fault, FaultKind, Faults, Place};
 pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
+pub use rules::is_loopback_url;
 pub use sections::{
     Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };

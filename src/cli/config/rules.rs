@@ -188,6 +188,11 @@ fn url(text: &str) -> bool {
     }
 }
 
+/// Whether it is an `http` URL, which only a host of this machine may have.
+pub fn is_loopback_url(text: &str) -> bool {
+    text.starts_with("http://") && url(text)
+}
+
 /// The host of `host[:port][/path]`, when it is well formed.
 fn host(rest: &str) -> Option<&str> {
     let authority = rest

@@ -272,3 +272,57 @@ fn collect(section: &str, table: &toml::Table, named: &mut BTreeSet<(String, Str
         }
     }
 }
+
+#[test]
+fn without_a_public_key_platform_certificates_verify_and_both_wants_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = v3(dir.path());
+    let bare: Vec<_> = whole
+        .lines()
+        .filter(|line| !line.starts_with("wechat_public_key"))
+        .collect();
+    let bare = bare.join("\n") + "\n";
+    let wants = |pay: &str, mode: &str| {
+        let config = of(&format!("{}{pay}verify_with = \"{mode}\"\n", least())).ok()?;
+        let trust = config.pay.merchant?.v3?.wechat_keys;
+        Some((trust.wants_certificates(), trust.ring().serials().len()))
+    };
+    for (mode, with_key, without) in [
+        ("auto", Some((false, 1)), Some((true, 0))),
+        ("public_key", Some((false, 1)), None),
+        ("certificate", Some((true, 0)), Some((true, 0))),
+        ("both", Some((true, 1)), None),
+    ] {
+        assert_eq!(wants(&whole, mode), with_key, "{mode}");
+        assert_eq!(wants(&bare, mode), without, "{mode}");
+    }
+}
+
+#[test]
+fn the_second_host_is_wechats_own_behind_its_main_one_only() {
+    let second = |lines: &str| of(&format!("{}[wechat.pay]\n{lines}", least())).unwrap();
+    let second = |lines: &str| second(lines).pay.api_base_2;
+    let own = "https://api2.mch.weixin.qq.com";
+    assert_eq!(second("").as_deref(), Some(own));
+    assert_eq!(second("api_base = \"http://127.0.0.1:1\"\n"), None);
+    let other = "api_base_2 = \"https://api2.wechatpay.cn/\"\n";
+    assert_eq!(second(other).as_deref(), Some("https://api2.wechatpay.cn"));
+}
+
+#[test]
+fn a_v2_certificate_needs_its_key_and_the_other_way_round() {
+    let golden = |name: &str| format!("{}/tests/golden/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let cert = format!("v2_client_cert_file = {:?}\n", golden("localhost.pem"));
+    let key = format!("v2_client_key_file = {:?}\n", golden("localhost_key.pem"));
+    let pay = "[server]\npublic_url = \"https://shop.example.com\"\n[wechat.pay]\n\
+               version = \"v2\"\nmchid = \"1900000109\"\n";
+    let of = |lines: &str| of(&format!("{}{pay}v2_key = \"{V2_KEY}\"\n{lines}", least()));
+    let merchant = of(&format!("{cert}{key}")).unwrap().pay.merchant.unwrap();
+    assert!(merchant.v2_identity.is_some());
+    assert!(of("").unwrap().pay.merchant.unwrap().v2_identity.is_none());
+    for (half, missing) in [(&cert, "v2_client_key_file"), (&key, "v2_client_cert_file")] {
+        let faults = of(half).unwrap_err();
+        assert_eq!(faults[0].key, format!("[wechat.pay] {missing}"));
+        assert_eq!(faults[0].kind, FaultKind::Missing);
+    }
+}

@@ -62,10 +62,12 @@ async fn play(args: &Demo, dir: &TempDir) -> Result<(), Failure> {
     let mut stop = Stop::listen()?;
     let stage = Stage::set(dir).await?;
     let shop = stage.open(args.listen, V3.version).await?;
+    stage.show_on_the_phone(&shop)?;
     term::say("掌柜演示：一笔从登录到支付的购买。商店和微信模拟器都在本机，HTTP 和签名都是真的。");
     term::say("One purchase, from login to paid. Shop and WeChat simulator run on this machine.");
     term::say(format!("shop {}", shop.url));
     term::say(format!("simulator {}", stage.simulator()));
+    term::say(format!("phone {}/sandbox/phone", stage.simulator()));
     let outcome = tokio::select! {
         outcome = purchases(&shop, &stage) => outcome,
         () = stop.wanted() => Err(Failure::Failed("演示被中断".to_owned())),

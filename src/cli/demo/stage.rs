@@ -48,6 +48,15 @@ impl<'a> Stage<'a> {
         self.wechat.url()
     }
 
+    /// Lets the page of the buyer's phone play against `shop`.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] when the shop listens where only others reach it.
+    pub(super) fn show_on_the_phone(&self, shop: &Shop) -> Result<(), Failure> {
+        let set = self.wechat.sandbox().set_shop(&shop.url);
+        set.map_err(|why| Failure::Failed(why.message))
+    }
+
     /// Opens a shop on a fresh store, whose new payments speak `version`.
     ///
     /// # Errors

@@ -52,10 +52,20 @@ fn not_accepted(answer: &Fields) -> WechatError {
         .unwrap_or(said);
     let about_sign = said.contains("签名") || said.to_ascii_lowercase().contains("sign error");
     match pay_error::meaning(code) {
-        Some(_) => pay_error::error(code, said, Cause::BadRequest),
+        // Unsigned: it may say what is wrong with us, never what became of an order.
+        Some((cause, _)) if is_about_us(cause) => pay_error::error(code, said, Cause::BadRequest),
+        Some(_) => WechatError::Unknown(format!("未签名的业务结论不能作数：{code} {said}")),
         None if about_sign => pay_error::error("SIGNERROR", said, Cause::Config),
         None => pay_error::error("FAIL", said, Cause::BadRequest),
     }
+}
+
+/// Whether a refusal is about the caller and not about an order or a refund.
+fn is_about_us(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Config | Cause::NoPermission | Cause::BadRequest | Cause::RateLimited | Cause::Busy
+    )
 }
 
 /// What `result_code=FAIL` means, by `err_code`.
@@ -165,6 +175,25 @@ mod tests {
             assert!(
                 matches!(judge(&body), Err(WechatError::Unknown(_))),
                 "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unsigned_refusal_never_says_what_became_of_an_order() {
+        for code in [
+            "ORDERPAID",
+            "ORDERCLOSED",
+            "ORDERNOTEXIST",
+            "REFUNDNOTEXIST",
+        ] {
+            let body = Fields::new()
+                .with("return_code", "FAIL")
+                .with("err_code", code)
+                .to_xml();
+            assert!(
+                matches!(judge(&body), Err(WechatError::Unknown(_))),
+                "{code}"
             );
         }
     }

@@ -45,7 +45,7 @@ pub enum About<'a> {
 ///
 /// Source: 微信支付 APIv2 · 申请退款.
 pub fn fields(payee: Payee<'_>, order: &RefundOrder, sign_type: SignType) -> Fields {
-    Fields::from_iter([
+    let mut fields = Fields::from_iter([
         ("appid", payee.appid.to_string()),
         ("mch_id", payee.mchid.to_string()),
         ("sign_type", sign_type.as_str().to_owned()),
@@ -54,9 +54,13 @@ pub fn fields(payee: Payee<'_>, order: &RefundOrder, sign_type: SignType) -> Fie
         ("total_fee", order.total.get().to_string()),
         ("refund_fee", order.amount.get().to_string()),
         ("refund_fee_type", "CNY".to_owned()),
-        ("refund_desc", cut(&order.reason, REASON_MAX_BYTES)),
         ("notify_url", order.notify_url.clone()),
-    ])
+    ]);
+    let reason = cut(&order.reason, REASON_MAX_BYTES);
+    if !reason.is_empty() {
+        fields.set("refund_desc", reason);
+    }
+    fields
 }
 
 /// The fields of a query, less `nonce_str` and `sign`. Source: 微信支付 APIv2 · 查询退款.
@@ -171,3 +175,7 @@ fn from_spaced(text: &str) -> Option<Timestamp> {
 fn unknown(name: &str) -> WechatError {
     WechatError::Unknown(format!("退款结果无法读取：{name}"))
 }
+
+#[cfg(test)]
+#[path = "refund_tests.rs"]
+mod tests;

@@ -58,9 +58,8 @@ impl Answer<'_> {
         // INVALID_REQUEST is several things; only the number behind the request id tells which.
         let code = match self.cause_number() {
             Some("268498688") => return pay_error::params_changed(&problem.code, &said),
-            Some("268498689" | "268449538") => "ORDERPAID",
-            Some("268447914") => "ORDERCLOSED",
-            _ => &problem.code,
+            Some(number) => numbered(number).unwrap_or(&problem.code),
+            None => &problem.code,
         };
         pay_error::error(code, &said, otherwise)
     }
@@ -98,6 +97,24 @@ impl Answer<'_> {
         }
         said
     }
+}
+
+/// The code that a number behind a request id stands for.
+///
+/// Source: 微信支付 APIv3 · 常见问题排查 (Request-ID 后缀).
+fn numbered(number: &str) -> Option<&'static str> {
+    Some(match number {
+        "268498689" | "268449538" => "ORDERPAID",
+        "268447914" => "ORDERCLOSED",
+        "268512771" => "ORDERNOTEXIST",
+        "268447840" => "FREQUENCYLIMITED",
+        "268443715" | "268448010" => "NOAUTH",
+        "268449641" => "TRADESTATEERROR",
+        "268443699" => "SIGNERROR",
+        "268445527" => "APPIDMCHIDNOTMATCH",
+        "268435461" | "268435464" | "268501013" | "270924358" => "PARAMERROR",
+        _ => return None,
+    })
 }
 
 /// The body of an error answer; all of it may be missing.
@@ -222,7 +239,18 @@ mod tests {
             ("08F2-268498688", Cause::ParamsChanged),
             ("08F2-268498689", Cause::OrderPaid),
             ("08F2-268447914", Cause::OrderClosed),
+            ("08F2-268449538", Cause::OrderPaid),
+            ("08F2-268512771", Cause::OrderNotFound),
+            ("08F2-268447840", Cause::RateLimited),
+            ("08F2-268443715", Cause::NoPermission),
+            ("08F2-268448010", Cause::NoPermission),
+            ("08F2-268449641", Cause::RuleLimit),
+            ("08F2-268443699", Cause::Config),
+            ("08F2-268445527", Cause::Config),
             ("08F2-268435461", Cause::BadRequest),
+            ("08F2-268435464", Cause::BadRequest),
+            ("08F2-270924358", Cause::BadRequest),
+            ("08F2-1", Cause::BadRequest),
             ("08F2", Cause::BadRequest),
         ];
         for (request_id, cause) in table {

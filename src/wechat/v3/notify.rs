@@ -177,20 +177,9 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::base::Secret;
     use crate::model::attempt::Mismatch;
     use crate::model::{Attempt, AttemptState};
-    use crate::wechat::v3::{Trust, VerifyWith};
     use crate::wechat::vectors::{self, text};
-
-    fn keys(vector: &Value) -> V3Keys {
-        V3Keys {
-            api_key: Secret::new(vectors::key_entry(text(vector, "apiv3_key"), "value")),
-            merchant_serial: vectors::key_entry("merchant", "serial_no"),
-            merchant_key: vectors::merchant_key(),
-            wechat_keys: Trust::of(VerifyWith::Both, vectors::keyring(&vector["trust"])),
-        }
-    }
 
     fn class(refusal: NotifyRefusal) -> &'static str {
         match refusal {
@@ -206,7 +195,7 @@ mod tests {
         (
             vectors::signature_headers(&vector["headers"]),
             text(vector, "body").as_bytes(),
-            keys(vector),
+            vectors::v3_keys(vector),
             Timestamp::from_unix(vector["now_unix"].as_i64().unwrap()),
         )
     }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::base::Secret;
 use crate::model::{Protocol, RefundStatus};
+use crate::wechat::notify::NotifyRefusal;
+use crate::wechat::v3::notify::open_refund;
 use crate::wechat::vectors::{self, text};
 
 /// A refund of 10 yuan out of 59.80.
@@ -173,4 +175,40 @@ fn a_text_too_long_to_be_sealed_is_refused_and_never_cut() {
     let longest = usize::try_from(all[0]["longest_ok_bytes"].as_u64().unwrap()).unwrap();
     assert!(key.seal(&vec![b'a'; longest]).is_ok());
     assert!(key.seal(&vec![b'a'; longest + 1]).is_err());
+}
+
+#[test]
+fn every_refund_notice_vector_is_read_and_every_other_is_refused() {
+    let all = vectors::v3("notify");
+    let mut read = 0;
+    for vector in &all {
+        let keys = vectors::v3_keys(vector);
+        let headers = vectors::signature_headers(&vector["headers"]);
+        let now = Timestamp::from_unix(vector["now_unix"].as_i64().unwrap());
+        let opened = open_refund(&headers, text(vector, "body").as_bytes(), &keys, now);
+        let expected = &vector["expected"];
+        let event = expected["event_type"].as_str().unwrap_or_default();
+        if expected["result"] == "reject" {
+            let refusal = opened.unwrap_err();
+            let probe = text(vector, "id").contains("-probe");
+            assert_eq!(refusal.is_probe(), probe, "{}", vector["id"]);
+            continue;
+        }
+        if !event.starts_with("REFUND.") {
+            assert_eq!(opened, Err(NotifyRefusal::NotARefund), "{}", vector["id"]);
+            continue;
+        }
+        let notice = opened.unwrap();
+        read += 1;
+        let plain: Value = serde_json::from_str(text(expected, "plaintext")).unwrap();
+        assert_eq!(notice.mchid, text(&plain, "mchid"));
+        assert_eq!(notice.state.refund_no, text(&plain, "out_refund_no"));
+        assert_eq!(
+            notice.state.amount.get(),
+            plain["amount"]["refund"].as_u64().unwrap()
+        );
+        let status = status_named(text(&plain, "refund_status"));
+        assert_eq!(Some(notice.state.status), status, "{}", vector["id"]);
+    }
+    assert!(read >= 3, "{read}");
 }
