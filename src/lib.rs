@@ -23,6 +23,8 @@ pub mod model;
 pub mod routes;
 pub mod sandbox;
 pub mod shop;
+#[cfg(test)]
+mod sim;
 pub mod store;
 pub mod web;
 pub mod wechat;

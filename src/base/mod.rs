@@ -11,6 +11,8 @@ pub mod money;
 pub mod rsa;
 pub mod secret;
 pub mod time;
+#[cfg(test)]
+pub(crate) mod trial;
 pub mod x509;
 pub mod xml;
 

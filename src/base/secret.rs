@@ -59,6 +59,10 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
 /// `N` unpredictable bytes.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
+    #[cfg(test)]
+    if super::trial::fill(&mut bytes) {
+        return bytes;
+    }
     rand::fill(&mut bytes[..]);
     bytes
 }

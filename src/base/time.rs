@@ -135,7 +135,19 @@ fn push_digits(text: &mut String, (part, digits): (i16, u32)) {
 
 /// The clock of this process. Clones share one offset, so that a demo or a test can move it.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Arc<Offset>);
+pub struct Clock {
+    offset: Arc<Offset>,
+    #[cfg(test)]
+    simulated: Option<Simulated>,
+}
+
+/// Time under a simulation: the runtime's own, which stands still while there is work to do.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug)]
+struct Simulated {
+    began: tokio::time::Instant,
+    at: Timestamp,
+}
 
 /// How far a clock is ahead of the system's, and the call that wakes who sleeps by it.
 #[derive(Debug, Default)]
@@ -150,6 +162,26 @@ impl Clock {
         Self::default()
     }
 
+    /// A clock that begins at `at` and moves with the timers of this runtime, never by itself.
+    #[cfg(test)]
+    pub(crate) fn simulated(at: Timestamp) -> Self {
+        let began = tokio::time::Instant::now();
+        Self {
+            simulated: Some(Simulated { began, at }),
+            ..Self::default()
+        }
+    }
+
+    /// How long it is since 1970, unmoved.
+    fn since_1970(&self) -> Duration {
+        #[cfg(test)]
+        if let Some(Simulated { began, at }) = self.simulated {
+            return began.elapsed() + at.since(Timestamp::default());
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.unwrap_or_default()
+    }
+
     /// Now, in whole seconds.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_unix(self.now_ms().div_euclid(1000))
@@ -157,44 +189,38 @@ impl Clock {
 
     /// Now, in milliseconds since 1970-01-01T00:00:00Z: for order numbers and elapsed times.
     pub fn now_ms(&self) -> i64 {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let ms = i64::try_from(self.since_1970().as_millis()).unwrap_or(i64::MAX);
         ms.saturating_add(self.advanced_s().saturating_mul(1000))
     }
 
     /// Now, in tenths of a millisecond since 1970: for the numbers of orders.
     pub fn now_ticks(&self) -> i64 {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let ticks = i64::try_from(since.as_micros() / 100).unwrap_or(i64::MAX);
+        let ticks = i64::try_from(self.since_1970().as_micros() / 100).unwrap_or(i64::MAX);
         ticks.saturating_add(self.advanced_s().saturating_mul(10_000))
     }
 
     /// How many seconds it is ahead of the system's clock (behind when negative).
     pub fn advanced_s(&self) -> i64 {
-        self.0.seconds.load(Ordering::Relaxed)
+        self.offset.seconds.load(Ordering::Relaxed)
     }
 
     /// Moves this clock and all its clones forward by `seconds` (back when negative).
     pub fn advance(&self, seconds: i64) {
-        self.0.seconds.fetch_add(seconds, Ordering::Relaxed);
-        self.0.moved.notify_waiters();
+        self.offset.seconds.fetch_add(seconds, Ordering::Relaxed);
+        self.offset.moved.notify_waiters();
     }
 
     /// Puts it and all its clones so many seconds ahead of the system's clock.
     pub fn set_advanced(&self, seconds: i64) {
-        self.0.seconds.store(seconds, Ordering::Relaxed);
-        self.0.moved.notify_waiters();
+        self.offset.seconds.store(seconds, Ordering::Relaxed);
+        self.offset.moved.notify_waiters();
     }
 
     /// Waits until somebody moves this clock away from being `seconds` ahead.
     pub async fn moved_from(&self, seconds: i64) {
         loop {
             // Made before the look: who moves the clock after it wakes this one.
-            let moved = self.0.moved.notified();
+            let moved = self.offset.moved.notified();
             if self.advanced_s() != seconds {
                 return;
             }
@@ -206,7 +232,7 @@ impl Clock {
     pub async fn sleep(&self, span: Duration) {
         let start = self.now_ms();
         loop {
-            let moved = self.0.moved.notified();
+            let moved = self.offset.moved.notified();
             let passed = u64::try_from(self.now_ms().saturating_sub(start)).unwrap_or(0);
             let left = span.saturating_sub(Duration::from_millis(passed));
             tokio::select! {
@@ -267,6 +293,16 @@ mod tests {
         let before = other.now();
         clock.advance(3600);
         assert!(other.now().since(before) >= Duration::from_secs(3600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulated_clock_moves_with_the_runtime_and_not_by_itself() {
+        let clock = Clock::simulated(Timestamp::from_unix(BASE));
+        assert_eq!(clock.now_ms(), BASE * 1000);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        clock.clone().advance(60);
+        assert_eq!(clock.now_ms(), (BASE + 61) * 1000 + 500);
+        assert_eq!(clock.now_ticks(), (BASE + 61) * 10_000 + 5000);
     }
 
     #[tokio::test]

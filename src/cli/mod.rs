@@ -11,7 +11,7 @@ pub mod follow;
 pub mod init;
 pub mod log;
 pub mod order;
-mod parts;
+pub(crate) mod parts;
 pub mod reconcile;
 pub mod serve;
 pub mod simulator;

@@ -46,11 +46,26 @@ pub(super) async fn bind(
 pub(super) async fn shop(config: Config, clock: Clock) -> Result<(Arc<Shop>, Store), Failure> {
     let client = Client::new().map_err(|why| Failure::failed("无法建立 HTTP 客户端", why))?;
     let store = open(&config, clock.clone()).await?;
+    Ok((over(store.clone(), client, config, clock)?, store))
+}
+
+/// The shop of `config` over an open store, which reaches WeChat through `client`.
+///
+/// # Errors
+/// [`Failure::Failed`] when the keys of `config` cannot be set up.
+pub(crate) fn over(
+    store: Store,
+    client: Client,
+    config: Config,
+    clock: Clock,
+) -> Result<Arc<Shop>, Failure> {
     let settings = settings(&config);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
-    let wechat = Wechat::new(client, wechat(config)?);
-    let shop = Shop::new(store.clone(), tokens, wechat, clock, settings);
-    Ok((shop, store))
+    let wechat = wechat(config)?;
+    #[cfg(test)]
+    let wechat = wechat.reached_by(&client);
+    let wechat = Wechat::new(client, wechat);
+    Ok(Shop::new(store, tokens, wechat, clock, settings))
 }
 
 async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {

@@ -111,6 +111,25 @@ pub enum OrderEvent {
     Refunded(Fen),
 }
 
+#[cfg(test)]
+impl OrderEvent {
+    /// Its name, for a tally.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Paid(_) => "Paid",
+            Self::CloseWanted(Closer::Buyer) => "CloseWanted(Buyer)",
+            Self::CloseWanted(Closer::Merchant) => "CloseWanted(Merchant)",
+            Self::CloseWanted(Closer::Expiry) => "CloseWanted(Expiry)",
+            Self::ClosedAtWechat => "ClosedAtWechat",
+            Self::Shipped => "Shipped",
+            Self::Received(Receiver::Buyer) => "Received(Buyer)",
+            Self::Received(Receiver::Wechat) => "Received(Wechat)",
+            Self::Received(Receiver::Time) => "Received(Time)",
+            Self::Refunded(_) => "Refunded",
+        }
+    }
+}
+
 /// What follows from an event, carried out in the same transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {

@@ -140,6 +140,20 @@ impl Sandbox {
         })
     }
 
+    /// A simulator without a server, which a simulation calls and ticks.
+    #[cfg(test)]
+    pub(crate) fn in_process(clock: Clock, credentials: Credentials, client: Client) -> Self {
+        let sandbox = Self::new(clock, credentials, client).expect("keys it made itself");
+        sandbox.url.get_or_init(|| "http://127.0.0.1:1".to_owned());
+        sandbox
+    }
+
+    /// Sends what is due.
+    #[cfg(test)]
+    pub(crate) async fn do_due(self: &std::sync::Arc<Self>) {
+        self.tick().await;
+    }
+
     /// The `[wechat]` TOML section with which a server talks to this simulator.
     pub fn config_toml(&self) -> String {
         let url = self.url.get().map_or("", String::as_str);

@@ -2,6 +2,8 @@
 
 use super::{ShopError, refund_desk};
 use crate::base::cipher::FieldKey;
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::base::{OutTradeNo, Timestamp, TransactionId};
 use crate::model::{Attempt, Effect, Entry, Order, OrderEvent, RefundKind};
 use crate::store::{StoreError, Tx, attempts, goods, orders};
@@ -33,6 +35,14 @@ impl Desk<'_, '_> {
     }
 
     pub(super) fn carry_out(&mut self, order: &Order, effect: Effect) -> Result<(), ShopError> {
+        #[cfg(test)]
+        match effect {
+            Effect::ReturnStock if trial::is(Planted::StockReturnedTwice) => {
+                goods::return_stock(self.tx, &order.lines)?;
+            }
+            Effect::Note { .. } if trial::is(Planted::Untold) => return Ok(()),
+            _ => {}
+        }
         match effect {
             Effect::TakeStock => Ok(goods::take_stock(self.tx, &order.lines)?),
             Effect::ReturnStock => Ok(goods::return_stock(self.tx, &order.lines)?),

@@ -14,6 +14,7 @@ use super::open::{OpenReport, Opened, StoreConfig, open};
 use super::open_error::OpenError;
 use super::read::{View, is_cache};
 use super::rebuild::Progress;
+use super::set::Set;
 use super::tx::{Change, Tx};
 use super::watchdog::Watchdog;
 use super::writer::{Message, Shared, Writer};
@@ -47,6 +48,24 @@ struct InMemory {
 struct OnDisk {
     shared: Arc<Shared>,
     writer: Sender<Message>,
+    /// Wakes the writer where a simulation runs it.
+    #[cfg(test)]
+    bell: Option<Arc<tokio::sync::Notify>>,
+}
+
+impl OnDisk {
+    #[cfg(test)]
+    fn ring(&self) {
+        if let Some(bell) = &self.bell {
+            bell.notify_one();
+        }
+    }
+
+    /// The writer waits for messages by itself.
+    #[cfg(not(test))]
+    const fn ring(&self) {
+        let _ = self;
+    }
 }
 
 impl Store {
@@ -68,6 +87,21 @@ impl Store {
     /// A store that lives in memory only, for simulation and tests.
     pub fn memory() -> Self {
         Self(Engine::Memory(Arc::default()))
+    }
+
+    /// A store whose writer a simulation runs, and wakes by `bell`.
+    #[cfg(test)]
+    pub(super) fn simulated(
+        shared: Arc<Shared>,
+        writer: Sender<Message>,
+        bell: Arc<tokio::sync::Notify>,
+    ) -> Self {
+        let bell = Some(bell);
+        Self(Engine::Disk(Arc::new(OnDisk {
+            shared,
+            writer,
+            bell,
+        })))
     }
 
     /// Runs `f` as one transaction; `Ok` means that its changes are on disk.
@@ -92,6 +126,7 @@ impl Store {
         on_disk.shared.health.check()?;
         let command = Box::new(closure);
         on_disk.shared.gathering().write(command, &on_disk.writer)?;
+        on_disk.ring();
         let Ok(Reply { ran, rest }) = answer.await else {
             return Err(StoreError::Unknown.into());
         };
@@ -145,7 +180,9 @@ impl Store {
             Engine::Disk(on_disk) => {
                 on_disk.shared.health.check()?;
                 let mut gathering = on_disk.shared.gathering();
-                gathering.add(batch, &on_disk.writer).map(CacheTicket)
+                let added = gathering.add(batch, &on_disk.writer).map(CacheTicket);
+                on_disk.ring();
+                added
             }
             Engine::Memory(memory) => {
                 let change =
@@ -209,9 +246,9 @@ impl Store {
 /// Starts the writer and its watchdog.
 fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
     let shared = Arc::new(Shared::new(
-        opened.set,
+        Set::Sled(opened.set),
         Arc::clone(&opened.health),
-        opened.lock,
+        Some(opened.lock),
     ));
     let (outbox, inbox) = channel();
     let writer = Writer {
@@ -231,5 +268,7 @@ fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
     Ok(OnDisk {
         shared,
         writer: outbox,
+        #[cfg(test)]
+        bell: None,
     })
 }

@@ -52,8 +52,11 @@ mod samples;
 mod seal;
 mod sealed;
 mod segment;
+mod set;
 #[cfg(test)]
 mod sim_disk;
+#[cfg(test)]
+mod simulated;
 #[cfg(test)]
 mod test_home;
 mod token_lists;
@@ -91,4 +94,6 @@ pub use phase::Phase;
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
 pub use rebuild::Progress;
 pub use recover::JournalFault;
+#[cfg(test)]
+pub(crate) use simulated::{Machine, StartFault};
 pub use tx::Tx;

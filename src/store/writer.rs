@@ -22,9 +22,9 @@ use super::health::Health;
 use super::journal::Journal;
 use super::phase::{Phase, PhaseFile};
 use super::seal::Seal;
+use super::set::Set;
 use super::tx::{Change, Overlay};
 use super::watchdog::Steps;
-use super::working_set::SledSet;
 use crate::base::Clock;
 
 /// A group takes no more closures than this.
@@ -53,7 +53,7 @@ pub(super) enum Message {
 /// What the writer and its callers share.
 pub(super) struct Shared {
     /// The working set; `None` once the store is closed.
-    pub(super) set: RwLock<Option<SledSet>>,
+    pub(super) set: RwLock<Option<Set>>,
     /// Whether the store is well.
     pub(super) health: Arc<Health>,
     /// Cache changes that nobody has sent yet.
@@ -67,18 +67,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(set: SledSet, health: Arc<Health>, lock: File) -> Self {
+    pub(super) fn new(set: Set, health: Arc<Health>, lock: Option<File>) -> Self {
         Self {
             set: RwLock::new(Some(set)),
             health,
             gathering: Mutex::default(),
             cache_applied: AtomicU64::new(0),
             steps: Arc::default(),
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(lock),
         }
     }
 
-    pub(super) fn set(&self) -> RwLockReadGuard<'_, Option<SledSet>> {
+    pub(super) fn set(&self) -> RwLockReadGuard<'_, Option<Set>> {
         self.set.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,6 +160,22 @@ impl Writer {
                 return self.refuse_all(group);
             }
         }
+    }
+
+    /// Does what waits and comes back; `None` once the store has failed. A simulation decides when
+    /// the writer gets to run.
+    #[cfg(test)]
+    pub(super) fn catch_up(mut self) -> Option<Self> {
+        let mut group = Group::default();
+        while let Ok(first) = self.inbox.try_recv() {
+            let mut unflushed = Unflushed::default();
+            if let Err(why) = self.write(first, &mut group, &mut unflushed) {
+                self.shared.health.fail(&why);
+                self.refuse_all(group);
+                return None;
+            }
+        }
+        Some(self)
     }
 
     /// Waits for something to do and does it; `false` when nobody can send any more.
@@ -341,7 +357,7 @@ impl Writer {
     }
 }
 
-fn take(message: Message, shared: &Shared, set: &SledSet, group: &mut Group) {
+fn take(message: Message, shared: &Shared, set: &Set, group: &mut Group) {
     match message {
         Message::Write(before, mut command) => {
             group.take_cache(before);

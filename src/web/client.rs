@@ -23,6 +23,8 @@ const USER_AGENT: &str = concat!("zhanggui/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(super) inner: reqwest::Client,
+    #[cfg(test)]
+    pub(super) wire: Option<super::local::Wire>,
 }
 
 /// A request to be sent.
@@ -45,7 +47,7 @@ pub struct Incoming {
     pub status: u16,
     /// The body.
     pub body: Bytes,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
 }
 
 /// Why there is no answer. No text in it holds a URL's query.
@@ -113,7 +115,19 @@ impl Client {
             .tcp_nodelay(true)
             .build()
             .map_err(|e| ClientError::NotSent(cause(e)))?;
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            #[cfg(test)]
+            wire: None,
+        })
+    }
+
+    /// A client whose requests travel as calls of `wire`, within this program.
+    #[cfg(test)]
+    pub(crate) fn in_process(wire: super::local::Wire) -> Self {
+        let mut client = Self::new().expect("TLS can be set up");
+        client.wire = Some(wire);
+        client
     }
 
     pub(super) fn inner(&self) -> &reqwest::Client {
@@ -140,6 +154,12 @@ impl Client {
         request: Outgoing,
         limit_bytes: usize,
     ) -> Result<Incoming, ClientError> {
+        #[cfg(test)]
+        if let Some(wire) = &self.wire {
+            let answer = wire.carry(request).await?;
+            let fits = answer.body.len() <= limit_bytes;
+            return fits.then_some(answer).ok_or(ClientError::TooLarge);
+        }
         let mut call = self.inner.request(request.method, request.url);
         for (name, value) in request.headers {
             call = call.header(name, value);

@@ -9,6 +9,8 @@ mod connection;
 mod decode;
 mod download;
 mod id;
+#[cfg(test)]
+pub(crate) mod local;
 mod proxies;
 mod reach;
 mod request;

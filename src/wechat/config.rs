@@ -64,6 +64,15 @@ impl WechatConfig {
     }
 }
 
+#[cfg(test)]
+impl WechatConfig {
+    /// The same, with every call going through `client`: a simulation knows no client certificate.
+    pub(crate) fn reached_by(mut self, client: &Client) -> Self {
+        self.pay.v2_client = Some(client.clone());
+        self
+    }
+}
+
 impl PayConfig {
     /// The protocol of new attempts, with its sign type.
     ///

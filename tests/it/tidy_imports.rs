@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("routes", 4),
     ("sandbox", 4),
     ("cli", 5),
+    ("sim", 6),
 ];
 
 /// Outside crates and where they may be named; an empty list means anywhere in `src`.
