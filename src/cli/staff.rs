@@ -1,4 +1,5 @@
-//! `admin`, `key` and `order`: done by the running server when there is one, else on the store.
+//! `admin`, `key`, `order`, `reconcile`: done by the running server when there is one, else on the
+//! store itself.
 
 use std::sync::Arc;
 

@@ -237,9 +237,11 @@ pub fn masked_contact(phone: Option<&str>) -> Option<String> {
     };
     let shown = plain.len().checked_sub(4).filter(|hidden| *hidden >= 3)?;
     let (head, tail) = (plain.get(..3)?, plain.get(shown..)?);
-    Some(match plain.len() {
-        11 if plain.starts_with('1') => format!("+86-{head}****{tail}"),
-        _ => format!("****{tail}"),
+    let mobile = plain.len() == 11 && plain.starts_with('1');
+    Some(if mobile {
+        format!("+86-{head}****{tail}")
+    } else {
+        format!("****{tail}")
     })
 }
 

@@ -24,13 +24,14 @@ pub use reconciliations::ReconciliationView;
 use crate::shop::Shop;
 use crate::web::{Method, Route, route};
 
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
 /// Every route of the contract that this version serves.
 pub fn table() -> Vec<Route<Shop>> {
-    const GET: Method = Method::GET;
-    const POST: Method = Method::POST;
-    const PUT: Method = Method::PUT;
-    const PATCH: Method = Method::PATCH;
-    const DELETE: Method = Method::DELETE;
     vec![
         route(POST, "/api/v1/token", buyer::log_in),
         route(GET, "/api/v1/token", buyer::show_token),

@@ -33,7 +33,7 @@ pub(super) async fn keep(shop: Arc<Shop>) {
                 RETRY
             }
         };
-        tokio::time::sleep(pause).await;
+        shop.clock.sleep(pause).await;
     }
 }
 

@@ -75,7 +75,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
                 if ended == Ended::Badly {
                     tokio::select! {
                         () = &mut shutdown => break,
-                        () = tokio::time::sleep(TICK * 10) => {}
+                        () = shop.clock.sleep(TICK * 10) => {}
                     }
                 }
             }

@@ -28,6 +28,8 @@ pub mod push;
 pub mod reconcile;
 mod refund_calls;
 mod refund_desk;
+#[cfg(test)]
+mod refund_news_tests;
 mod refund_notify;
 mod refund_requests;
 #[cfg(test)]
@@ -167,9 +169,13 @@ impl Shop {
 #[cfg(test)]
 mod closing_tests;
 #[cfg(test)]
+mod fake_mini;
+#[cfg(test)]
 mod fake_refunds;
 #[cfg(test)]
 mod fake_wechat;
+#[cfg(test)]
+mod parcel_stand;
 #[cfg(test)]
 mod pay_tests;
 #[cfg(test)]

@@ -13,7 +13,6 @@ use crate::model::{Attempt, AttemptState, Entry, Order, OrderEvent, Payment};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
 use crate::store::{StoreError, Tx, attempts, goods};
-
 use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders, Trace};
 
 /// What became of a notification. Only the first two are acknowledged.

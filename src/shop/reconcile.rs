@@ -253,4 +253,4 @@ pub(super) async fn next_batch(
 
 #[cfg(test)]
 #[path = "reconcile_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -6,15 +6,18 @@ use crate::model::attempt::Counted;
 use crate::model::reconcile::Class;
 use crate::model::{AttemptState, OrderStatus, Payment};
 use crate::shop::fake_wechat::Fault;
-use crate::shop::settling::{Remedy, Settle, ToldDay};
+use crate::shop::settling::ToldDay;
 use crate::shop::stand::{Stand, another};
 use crate::store::attempts;
-use crate::store::reconciliations::{RowKind, Settling};
+use crate::store::reconciliations::Settling;
 
-const NOON: Duration = Duration::from_secs(12 * 3600);
+pub(in crate::shop) const NOON: Duration = Duration::from_secs(12 * 3600);
 
 /// A bill of payments `(number, transaction, yuan)` and refunds `(number, refund_no, yuan)`.
-fn bill(payments: &[(&str, &str, &str)], refunds: &[(&str, &str, &str)]) -> String {
+pub(in crate::shop) fn bill(
+    payments: &[(&str, &str, &str)],
+    refunds: &[(&str, &str, &str)],
+) -> String {
     let mut text =
         "交易时间,微信订单号,商户订单号,交易状态,商户退款单号,订单金额,申请退款金额\n".to_owned();
     for (number, id, yuan) in payments {
@@ -35,7 +38,7 @@ fn bill(payments: &[(&str, &str, &str)], refunds: &[(&str, &str, &str)]) -> Stri
 }
 
 /// An order whose buyer was asked to pay today, and the number of its attempt.
-async fn asked() -> (Stand, String, Day) {
+pub(in crate::shop) async fn asked() -> (Stand, String, Day) {
     let stand = Stand::open().await;
     stand.pay().await.unwrap();
     let number = stand.number(1);
@@ -44,13 +47,13 @@ async fn asked() -> (Stand, String, Day) {
 }
 
 /// The time comes at which the bill of `day` is there.
-fn morning_after(stand: &Stand, day: Day) {
+pub(in crate::shop) fn morning_after(stand: &Stand, day: Day) {
     let wait = ready_at(day).unix() - stand.now().unix();
     stand.shop.clock().advance(wait.max(0));
 }
 
 /// We know since `at` that this transaction paid the order's attempt.
-async fn paid_here(stand: &Stand, transaction_id: &str, at: Timestamp) {
+pub(in crate::shop) async fn paid_here(stand: &Stand, transaction_id: &str, at: Timestamp) {
     let number: OutTradeNo = stand.number(1).parse().unwrap();
     let id = transaction_id.parse().unwrap();
     let write = stand.shop.store.write(move |tx: &mut Tx<'_>| {
@@ -71,12 +74,15 @@ async fn paid_here(stand: &Stand, transaction_id: &str, at: Timestamp) {
     write.await.unwrap();
 }
 
-async fn told(stand: &Stand, day: Day) -> ToldDay {
+pub(in crate::shop) async fn told(stand: &Stand, day: Day) -> ToldDay {
     stand.shop.told_day(day, 100).await.unwrap().unwrap()
 }
 
 /// The differences of a day: class, number, whether settled.
-async fn listed(stand: &Stand, day: Day) -> Vec<(Class, String, Option<Settling>)> {
+pub(in crate::shop) async fn listed(
+    stand: &Stand,
+    day: Day,
+) -> Vec<(Class, String, Option<Settling>)> {
     let told = told(stand, day).await;
     let counted = told
         .rows
@@ -136,7 +142,7 @@ async fn a_payment_whose_notify_was_lost_is_healed_by_a_query() {
     assert_eq!((known.status, known.open_rows()), (DayStatus::Done, 0));
     assert_eq!(stand.status().await, OrderStatus::Paid);
     let healed = (Class::MissingLocal, number, Some(Settling::Healed));
-    assert_eq!(listed(&stand, day).await, [healed.clone()]);
+    assert_eq!(listed(&stand, day).await, std::slice::from_ref(&healed));
     assert_eq!(stand.shop.reconcile(day).await.unwrap().matched, 1);
     assert_eq!(
         listed(&stand, day).await,
@@ -363,101 +369,6 @@ async fn today_and_later_are_refused_and_a_failure_is_kept_with_its_reason() {
     assert!(matches!(failed, Err(ShopError::Wechat(_))), "{failed:?}");
     let known = told(&stand, day).await.known;
     assert!(known.status == DayStatus::Failed && !known.reason.is_empty());
-}
-
-async fn settle(
-    stand: &Stand,
-    day: Day,
-    number: &str,
-    remedy: Remedy,
-) -> Result<Vec<DayRow>, ShopError> {
-    let wanted = Settle {
-        day,
-        out_trade_no: number.to_owned(),
-        remedy,
-        by: "API 密钥 1".to_owned(),
-    };
-    stand.shop.settle(wanted).await
-}
-
-#[tokio::test]
-async fn a_genuine_notify_that_matched_nothing_is_listed_until_someone_has_seen_it() {
-    let (stand, number, _) = asked().await;
-    stand.wechat.knows(&number, "SUCCESS", "393");
-    stand.notified(1, "42001").await;
-    let day = Day::of(stand.now());
-    let row = &told(&stand, day).await.rows[0][0];
-    assert_eq!(
-        (row.kind, row.run, row.ours.is_some()),
-        (RowKind::Notify, 0, true)
-    );
-    assert_eq!(
-        row.local.zip(row.wechat).map(|(a, b)| (a.get(), b.get())),
-        Some((394, 393))
-    );
-    for remedy in [Remedy::Adopt, Remedy::Refund] {
-        let stays = settle(&stand, day, &number, remedy).await;
-        assert!(
-            matches!(stays, Err(ShopError::Refused(Refusal::RowStays { .. }))),
-            "{stays:?}"
-        );
-    }
-    morning_after(&stand, day);
-    stand.shop.reconcile(day).await.unwrap();
-    assert_eq!(
-        listed(&stand, day).await,
-        [(Class::MissingLocal, number.clone(), None)]
-    );
-    // The bill says more of it than the notify did: one row a payment.
-    stand
-        .wechat
-        .bill(&day.compact(), &bill(&[(&number, "42001", "3.93")], &[]));
-    stand.shop.reconcile(day).await.unwrap();
-    assert_eq!(
-        listed(&stand, day).await,
-        [(Class::AmountDiffers, number.clone(), None)]
-    );
-    let seen = settle(&stand, day, &number, Remedy::Seen).await.unwrap();
-    let settled = seen[0].settled.clone().unwrap();
-    assert_eq!(
-        (settled.how, settled.by.as_str()),
-        (Settling::Seen, "API 密钥 1")
-    );
-    assert_eq!(stand.shop.reconcile(day).await.unwrap().open_rows(), 0);
-    let again = settle(&stand, day, &number, Remedy::Adopt).await.unwrap();
-    assert_eq!(
-        again[0].settled,
-        Some(settled),
-        "what is settled stays as it was settled"
-    );
-    let missing = settle(&stand, day, "SHOP-0001", Remedy::Seen).await;
-    assert!(matches!(
-        missing,
-        Err(ShopError::Refused(Refusal::RowNotFound))
-    ));
-}
-
-#[tokio::test]
-async fn money_that_was_missing_here_is_adopted_when_wechat_confirms_it() {
-    let (stand, number, day) = asked().await;
-    morning_after(&stand, day);
-    stand
-        .wechat
-        .bill(&day.compact(), &bill(&[(&number, "42001", "3.94")], &[]));
-    stand.shop.reconcile(day).await.unwrap();
-    let refused = settle(&stand, day, &number, Remedy::Adopt).await;
-    assert!(matches!(
-        refused,
-        Err(ShopError::Refused(Refusal::RowStays { .. }))
-    ));
-    stand.wechat.knows(&number, "SUCCESS", "394");
-    let adopted = settle(&stand, day, &number, Remedy::Adopt).await.unwrap();
-    assert_eq!(
-        adopted[0].settled.as_ref().map(|s| s.how),
-        Some(Settling::Adopted)
-    );
-    assert_eq!(stand.status().await, OrderStatus::Paid);
-    assert_eq!(told(&stand, day).await.known.open_rows(), 0);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the merchant does about a difference: has WeChat asked, gives the money back, or has seen it.
+//! What the merchant does about a difference: asks WeChat, gives the money back, or has seen it.
 
 use super::truth::Found;
 use super::{Shop, ShopError};
@@ -182,3 +182,7 @@ fn ours(open: &[DayRow]) -> Result<OutTradeNo, ShopError> {
 fn stays(why: &'static str) -> ShopError {
     Refusal::RowStays { why }.into()
 }
+
+#[cfg(test)]
+#[path = "settling_tests.rs"]
+mod tests;

@@ -39,6 +39,11 @@ impl Stand {
 
     pub(super) async fn over(wechat: Fake, store: Store) -> Self {
         let shop = shop_at(APPID.parse().unwrap(), &wechat.base, store);
+        Self::of(shop, wechat).await
+    }
+
+    /// This shop with one order that waits to be paid.
+    pub(super) async fn of(shop: Arc<Shop>, wechat: Fake) -> Self {
         let now = shop.clock().now();
         let tea = NewGoods {
             title: "茶".to_owned(),

@@ -16,38 +16,14 @@ pub(super) fn shop_at(appid: AppId, base: &str, store: Store) -> Arc<Shop> {
 
 /// A shop of this merchant number.
 pub(super) fn shop_with(appid: AppId, base: &str, store: Store, mchid: Option<MchId>) -> Arc<Shop> {
-    let settings = Settings {
-        mchid,
-        ..settings_of(appid)
-    };
-    let keys = V2Keys {
-        key: Secret::from("0123456789abcdefghijklmnopqrstuv"),
-        sign_type: SignType::Md5,
-    };
-    let wechat = WechatConfig {
-        appid: settings.appid.clone(),
-        secret: Secret::from("secret"),
-        mini_base: "http://127.0.0.1:1".into(),
-        pay: PayConfig {
-            mchid: settings.mchid.clone(),
-            base: base.to_owned(),
-            base_2: None,
-            version: Version::V2,
-            v2: Some(keys),
-            v2_client: Some(Client::new().unwrap()),
-            v3: None,
-        },
-    };
-    let tokens = Arc::new(Tokens::new(store.clone(), settings.field_key.clone()));
-    let wechat = Wechat::new(Client::new().unwrap(), wechat);
-    Shop::new(store, tokens, wechat, Clock::system(), settings)
+    shop_from(settings(appid, mchid), base, "http://127.0.0.1:1", store)
 }
 
-/// The settings of a shop of `appid`.
-pub(super) fn settings_of(appid: AppId) -> Settings {
+/// What a test's shop is told when it is told nothing else.
+pub(super) fn settings(appid: AppId, mchid: Option<MchId>) -> Settings {
     Settings {
         appid,
-        mchid: Some("1900000109".parse().unwrap()),
+        mchid,
         notify_url: "http://127.0.0.1/wx/pay/notify".into(),
         refund_notify_url: "http://127.0.0.1/wx/refund/notify".into(),
         token_ttl: Duration::from_secs(7200),
@@ -63,4 +39,34 @@ pub(super) fn settings_of(appid: AppId) -> Settings {
         spool: std::env::temp_dir(),
         field_key: FieldKey::new([7; 32]),
     }
+}
+
+/// A shop of these settings, whose WeChat Pay is at `base` and whose mini program at `mini`.
+pub(super) fn shop_from(settings: Settings, base: &str, mini: &str, store: Store) -> Arc<Shop> {
+    let keys = V2Keys {
+        key: Secret::from("0123456789abcdefghijklmnopqrstuv"),
+        sign_type: SignType::Md5,
+    };
+    let wechat = WechatConfig {
+        appid: settings.appid.clone(),
+        secret: Secret::from("secret"),
+        mini_base: mini.to_owned(),
+        pay: PayConfig {
+            mchid: settings.mchid.clone(),
+            base: base.to_owned(),
+            base_2: None,
+            version: Version::V2,
+            v2: Some(keys),
+            v2_client: Some(Client::new().unwrap()),
+            v3: None,
+        },
+    };
+    let tokens = Arc::new(Tokens::new(store.clone(), settings.field_key.clone()));
+    let wechat = Wechat::new(Client::new().unwrap(), wechat);
+    Shop::new(store, tokens, wechat, Clock::system(), settings)
+}
+
+/// The settings of a shop of `appid` that has a merchant number.
+pub(super) fn settings_of(appid: AppId) -> Settings {
+    settings(appid, "1900000109".parse().ok())
 }

@@ -1,8 +1,8 @@
 //! Our payments and refunds of one day, a slice at a time: what should stand in that day's bill.
 //!
 //! There is no index by the day of payment, because every payment would have to write it. Numbers
-//! of orders rise with time, so a day's payments lie among the orders of the week before it; refunds
-//! are few, and all of them are looked at.
+//! of orders rise with time, so a day's payments lie among the orders of the week before it;
+//! refunds are few, and all of them are looked at.
 
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -11,6 +11,7 @@ mod command;
 #[cfg(test)]
 mod copy_tests;
 mod counters;
+mod day_rows;
 mod disk;
 mod error;
 mod floor;

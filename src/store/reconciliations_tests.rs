@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::store::Store;
+use crate::store::attempts;
 use crate::store::samples::{at, attempt, day, day_row, order, paid, seen, unmatched, write};
 use crate::store::unmatched as notifies;
 

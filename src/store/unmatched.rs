@@ -6,7 +6,7 @@ use super::answers::number_cursor;
 use super::codec::{self, collect};
 use super::counters::{self, Counter};
 use super::records::{NumberRecord, UnmatchedRecord};
-use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError, Tx, keys, reconciliations};
+use super::{Failure, KeyRange, Page, PageWanted, Read, StoreError, Tx, day_rows, keys};
 use crate::base::{Fen, Timestamp, TransactionId, hash};
 
 /// A notify whose signature holds, for a number or an amount that is not ours.
@@ -49,7 +49,7 @@ pub fn put(tx: &mut Tx<'_>, notify: &Unmatched) -> Result<(), StoreError> {
     codec::put(tx, seen, &NumberRecord::V1(number))?;
     let record = UnmatchedRecord::V1(notify.clone());
     codec::put(tx, keys::unmatched(number), &record)?;
-    reconciliations::enter(tx, notify)
+    day_rows::enter(tx, notify)
 }
 
 /// One page of the unmatched notifies, newest first.

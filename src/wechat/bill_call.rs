@@ -166,7 +166,7 @@ fn nonce() -> String {
 }
 
 fn read_v2(mut file: BillFile<File>) -> Result<Fetched, WechatError> {
-    match file.refusal().map_err(unusable)? {
+    match file.refusal().map_err(|fault| unusable(&fault))? {
         None => verified(file, None),
         Some(NoBill::Empty) => Ok(Fetched::Empty),
         Some(NoBill::NotReady) => Ok(Fetched::NotReady),
@@ -183,11 +183,11 @@ fn read_v2(mut file: BillFile<File>) -> Result<Fetched, WechatError> {
 }
 
 fn verified(mut file: BillFile<File>, hash: Option<&str>) -> Result<Fetched, WechatError> {
-    let rows = file.verify(hash).map_err(unusable)?;
+    let rows = file.verify(hash).map_err(|fault| unusable(&fault))?;
     Ok(Fetched::Bill(FetchedBill { file, rows }))
 }
 
-fn unusable(fault: BillFault) -> WechatError {
+fn unusable(fault: &BillFault) -> WechatError {
     WechatError::Unknown(fault.to_string())
 }
 

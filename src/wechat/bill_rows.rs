@@ -149,7 +149,7 @@ impl Sums {
     pub fn check(&self, layout: Option<&Layout>, summary: &Row<'_>) -> Result<(), BadBill> {
         const COUNT: &str = "总交易单数";
         // Counts may print as `45.0`.
-        let count = summary.get(COUNT).map(|text| text.trim());
+        let count = summary.get(COUNT).map(str::trim);
         let count = count.map(|text| text.strip_suffix(".0").unwrap_or(text));
         if count.is_some_and(|text| text.parse() != Ok(self.rows)) {
             return Err(BadBill::Summary(COUNT));

@@ -158,8 +158,12 @@ mod tests {
     fn the_request_is_in_normal_mode_and_secret() {
         let appid = "wx8888888888888888".parse().unwrap();
         let body = body(&appid, &Secret::from("s"));
-        let want = r#"{"grant_type":"client_credential","appid":"wx8888888888888888","secret":"s","force_refresh":false}"#;
-        assert_eq!(body.reveal(), want);
+        let body: serde_json::Value = serde_json::from_str(body.reveal()).unwrap();
+        let want = serde_json::json!({
+            "grant_type": "client_credential", "appid": "wx8888888888888888",
+            "secret": "s", "force_refresh": false,
+        });
+        assert_eq!(body, want);
     }
 
     #[test]

@@ -44,11 +44,11 @@ pub fn phone_body(code: &str) -> String {
 
 #[derive(Deserialize)]
 struct PhoneAnswer {
-    phone_info: PhoneInfo,
+    phone_info: PhoneTold,
 }
 
 #[derive(Deserialize)]
-struct PhoneInfo {
+struct PhoneTold {
     #[serde(rename = "phoneNumber")]
     phone_number: String,
     watermark: Watermark,

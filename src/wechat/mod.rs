@@ -1,9 +1,9 @@
 //! Floor 2: WeChat's protocols, from the client's side. The one home of its field names.
 //!
 //! Pure (no clock, random source or socket): [`v2`], [`v3`], [`mini`], [`message`], [`push`],
-//! [`mini_user`], [`shipping`], [`shipping_order`], [`subscribe`], [`bill`], [`prepay`], [`notify`], [`paid`],
-//! [`trade`], [`refund`], [`trace`]. They say what to send, how to read what comes back, and
-//! whether to believe it. [`call`] makes a value of each, [`client`] sends it.
+//! [`mini_user`], [`shipping`], [`shipping_order`], [`subscribe`], [`bill`], [`prepay`],
+//! [`notify`], [`paid`], [`trade`], [`refund`], [`trace`]. They say what to send, how to read what
+//! comes back, and whether to believe it. [`call`] makes a value of each, [`client`] sends it.
 
 pub mod bill;
 pub mod bill_call;

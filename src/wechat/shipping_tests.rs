@@ -116,7 +116,7 @@ fn every_errcode_of_an_upload_is_done_repeated_asked_or_shown() {
     ));
 }
 
-fn order(state: u64, shipping: Value) -> Result<KnownOrder, WechatError> {
+fn order(state: u64, shipping: &Value) -> Result<KnownOrder, WechatError> {
     let body = json!({"errcode": 0, "order": {"order_state": state, "shipping": shipping}});
     read_order(200, body.to_string().as_bytes())
 }
@@ -132,9 +132,9 @@ fn the_states_of_an_order_are_read() {
         (6, OrderState::Received),
     ];
     for (number, state) in table {
-        assert_eq!(order(number, json!({})).unwrap().state, state, "{number}");
+        assert_eq!(order(number, &json!({})).unwrap().state, state, "{number}");
     }
-    assert!(matches!(order(7, json!({})), Err(WechatError::Unknown(_))));
+    assert!(matches!(order(7, &json!({})), Err(WechatError::Unknown(_))));
     let absent = read_order(200, br#"{"errcode":10060001,"errmsg":"m"}"#).unwrap_err();
     assert_eq!(absent.cause(), Some(Cause::OrderNotFound));
 }
@@ -147,7 +147,7 @@ fn wechat_has_our_shipments_only_when_way_and_parcels_are_the_same() {
             "delivery_mode": 1, "logistics_type": kind, "finish_shipping": finished,
             "shipping_list": list,
         });
-        order(2, shipping).unwrap()
+        order(2, &shipping).unwrap()
     };
     let ours = [shipment("SF", "2"), shipment("SF", "1")];
     assert!(theirs(1, true, &["1", "2"]).has(&ours));
@@ -156,7 +156,7 @@ fn wechat_has_our_shipments_only_when_way_and_parcels_are_the_same() {
         theirs(1, true, &["1"]),
         theirs(1, true, &["1", "3"]),
         theirs(4, true, &["1", "2"]),
-        order(1, json!({})).unwrap(),
+        order(1, &json!({})).unwrap(),
     ] {
         assert!(!other.has(&ours), "{other:?}");
     }

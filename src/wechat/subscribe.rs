@@ -337,8 +337,12 @@ mod tests {
             release: Release::Trial,
             values: vec![(slot("thing1"), "茶".to_owned())],
         };
-        let want = r#"{"touser":"o1","template_id":"T","page":"pages/order?no=1","data":{"thing1":{"value":"茶"}},"miniprogram_state":"trial","lang":"zh_CN"}"#;
-        assert_eq!(message.body(), want);
+        let body: Value = serde_json::from_str(&message.body()).unwrap();
+        let want = json!({
+            "touser": "o1", "template_id": "T", "page": "pages/order?no=1",
+            "data": {"thing1": {"value": "茶"}}, "miniprogram_state": "trial", "lang": "zh_CN",
+        });
+        assert_eq!(body, want);
         let nowhere = Message {
             page: String::new(),
             ..message

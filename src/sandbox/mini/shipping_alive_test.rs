@@ -209,6 +209,8 @@ async fn what_was_wholly_refunded_is_not_shipped() {
         let answer = stage.call_v3(Method::POST, path, Some(&refund)).await;
         assert_eq!(answer.status, 200);
         assert_eq!(order(&stage, &paid).await["order_state"], state);
+        // One refund a minute and order.
+        stage.advance(60).await;
     }
     let refused = call(&stage, UPLOAD, upload(&openid, &paid)).await;
     assert_eq!(refused["errcode"], 10_060_004);

@@ -47,11 +47,8 @@ fn verdict(form: &Value) -> i64 {
 }
 
 #[test]
-fn each_field_of_an_upload_has_its_errcode_when_missing_wrong_or_over_long() {
-    let parcel = |name: &str| format!("/shipping_list/0/{name}");
-    let long = |length: usize| json!("x".repeat(length));
+fn each_field_about_the_order_has_its_errcode_when_missing_or_wrong() {
     let one = |pointer: &str, value: Value| changed(courier(), &[(pointer, value)]);
-    let parcels = |count: usize| json!(vec![courier()["shipping_list"][0].clone(); count]);
     let table = [
         ("all right", courier(), 0),
         ("no key", one("/order_key", Value::Null), 268_485_194),
@@ -91,6 +88,18 @@ fn each_field_of_an_upload_has_its_errcode_when_missing_wrong_or_over_long() {
             one("/shipping_list", courier()["shipping_list"][0].clone()),
             47001,
         ),
+    ];
+    for (name, form, errcode) in table {
+        assert_eq!(verdict(&form), errcode, "{name}");
+    }
+}
+
+#[test]
+fn parcels_are_counted_and_each_says_what_is_in_it() {
+    let parcel = |name: &str| format!("/shipping_list/0/{name}");
+    let one = |pointer: &str, value: Value| changed(courier(), &[(pointer, value)]);
+    let parcels = |count: usize| json!(vec![courier()["shipping_list"][0].clone(); count]);
+    let table = [
         (
             "no parcels",
             one("/shipping_list", Value::Null),
@@ -126,6 +135,18 @@ fn each_field_of_an_upload_has_its_errcode_when_missing_wrong_or_over_long() {
             one(&parcel("item_desc"), json!("茶".repeat(121))),
             10_060_009,
         ),
+    ];
+    for (name, form, errcode) in table {
+        assert_eq!(verdict(&form), errcode, "{name}");
+    }
+}
+
+#[test]
+fn each_field_of_a_parcel_on_its_way_has_its_errcode_when_missing_wrong_or_over_long() {
+    let parcel = |name: &str| format!("/shipping_list/0/{name}");
+    let long = |length: usize| json!("x".repeat(length));
+    let one = |pointer: &str, value: Value| changed(courier(), &[(pointer, value)]);
+    let table = [
         (
             "no tracking",
             one(&parcel("tracking_no"), Value::Null),

@@ -1,0 +1,203 @@
+//! Refunds in the real binary, against the simulator, in both protocols.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::http::Reply;
+use crate::people::Buyer;
+use crate::tap::Fate;
+use crate::wait::within;
+use crate::world::World;
+
+const CERTIFICATE: [(&str, &str); 2] = [
+    ("wechat.pay.v2_client_cert_file", "localhost.pem"),
+    ("wechat.pay.v2_client_key_file", "localhost_key.pem"),
+];
+
+/// A paid order of four pieces at 100 fen.
+fn paid(version: &'static str) -> (World, Buyer, u64, String) {
+    let world = World::with(|setup| {
+        setup.version = version;
+        setup.may_be_refused = true;
+        // WeChat wants a certificate for v2's refunds; the simulator does not look at it.
+        for (key, file) in CERTIFICATE {
+            let path = format!("{}/tests/golden/tls/{file}", env!("CARGO_MANIFEST_DIR"));
+            setup.more.push((key, path.into()));
+        }
+    });
+    let tea = world.merchant().sells("茶", 100, 10);
+    let buyer = world.buyer();
+    let order_no = buyer.order(tea, 4);
+    world.wechat.pays(&buyer.pay(&order_no));
+    assert_eq!(buyer.see(&order_no)["status"], "paid");
+    (world, buyer, tea, order_no)
+}
+
+fn refund(world: &World, order_no: &str, body: &Value) -> Reply {
+    let path = format!("/admin/v1/orders/{order_no}/refunds");
+    world.merchant().caller.call("POST", &path, body)
+}
+
+fn finish(world: &World, refund_no: &Value, status: &str) -> Value {
+    let path = format!("/sandbox/refunds/{}/finish", refund_no.as_str().unwrap());
+    let reply = world
+        .wechat
+        .call("POST", &path, &json!({ "status": status }));
+    reply.expect(200)
+}
+
+#[test]
+fn a_whole_refund_returns_the_money_and_the_stock() {
+    for version in ["v2", "v3"] {
+        let (world, buyer, tea, order_no) = paid(version);
+        let body = json!({ "amount_fen": 400, "reason": "不想要了" });
+        let made = refund(&world, &order_no, &body).expect(201);
+        assert_eq!(
+            (&made["status"], &made["kind"]),
+            (&json!("processing"), &json!("merchant"))
+        );
+        assert_eq!(made["last_error"], Value::Null, "{version}: {made}");
+        let ended = finish(&world, &made["refund_no"], "SUCCESS");
+        let accepted = ended["notify_status"].as_u64().unwrap_or_default();
+        assert!((200..300).contains(&accepted), "{version}: {ended}");
+        let order = buyer.see(&order_no);
+        assert_eq!(
+            (&order["status"], &order["refunded_fen"]),
+            (&json!("refunded"), &json!(400))
+        );
+        assert_eq!(order["refunds"][0]["refund_no"], made["refund_no"]);
+        assert_eq!(order["refunds"][0]["status"], "success");
+        assert_eq!(world.merchant().stock(tea), 10);
+        refund(
+            &world,
+            &order_no,
+            &json!({ "amount_fen": 1, "reason": "a" }),
+        )
+        .refuses(409, "REFUND_EXCEEDS");
+    }
+}
+
+#[test]
+fn a_refund_whose_notify_is_lost_is_settled_by_sync() {
+    for version in ["v2", "v3"] {
+        let (world, buyer, _, order_no) = paid(version);
+        let body = json!({ "amount_fen": 150, "reason": "少发一件" });
+        let made = refund(&world, &order_no, &body).expect(201);
+        let path = format!(
+            "/sandbox/refunds/{}/finish",
+            made["refund_no"].as_str().unwrap()
+        );
+        let silent = json!({ "status": "SUCCESS", "notify": "none" });
+        world.wechat.call("POST", &path, &silent).expect(200);
+        assert_eq!(buyer.see(&order_no)["refunded_fen"], 0);
+        let order = buyer.act(&order_no, "sync").expect(200);
+        assert_eq!(
+            (&order["status"], &order["refunded_fen"]),
+            (&json!("paid"), &json!(150))
+        );
+    }
+}
+
+#[test]
+fn a_refund_whose_answer_is_lost_is_made_once_also_after_a_kill() {
+    let (mut world, _, _, order_no) = paid("v3");
+    world.upstream.next(Fate::AnswerLost, 3);
+    let body = json!({ "amount_fen": 400, "reason": "不想要了" });
+    let made = refund(&world, &order_no, &body).expect(201);
+    assert_eq!(made["status"], "processing");
+    assert!(made["last_error"]["code"].is_string(), "{made}");
+    world.kill();
+    world.serve();
+    world.upstream.calm();
+    let path = format!(
+        "/admin/v1/orders/{order_no}/refunds/{}/retry",
+        made["refund_no"].as_str().unwrap()
+    );
+    let again = world.merchant().caller.post(&path).expect(200);
+    assert_eq!(again["refund_no"], made["refund_no"]);
+    assert_eq!(again["last_error"], Value::Null, "{again}");
+    let there = world.wechat.call("GET", "/sandbox/refunds", &Value::Null);
+    assert_eq!(there.expect(200)["refunds"].as_array().unwrap().len(), 1);
+    finish(&world, &made["refund_no"], "SUCCESS");
+    within(Duration::from_secs(10), "the money is back", || {
+        world.merchant().order(&order_no)["status"] == "refunded"
+    });
+}
+
+#[test]
+fn an_abnormal_v3_refund_goes_to_a_card_and_a_v2_one_by_hand() {
+    for version in ["v2", "v3"] {
+        let (world, buyer, _, order_no) = paid(version);
+        let body = json!({ "amount_fen": 400, "reason": "不想要了" });
+        let made = refund(&world, &order_no, &body).expect(201);
+        finish(&world, &made["refund_no"], "ABNORMAL");
+        assert_eq!(buyer.see(&order_no)["refunds"][0]["status"], "abnormal");
+        let path = format!(
+            "/admin/v1/orders/{order_no}/refunds/{}/retry",
+            made["refund_no"].as_str().unwrap()
+        );
+        let merchant = world.merchant();
+        merchant.caller.post(&path).refuses(409, "REFUND_MANUAL");
+        let to = json!({ "to": "merchant_bank_card" });
+        let told = merchant.caller.call("POST", &path, &to);
+        if version == "v2" {
+            told.refuses(409, "REFUND_MANUAL");
+        } else {
+            assert_eq!(told.expect(200)["refund_no"], made["refund_no"]);
+        }
+        let unknown = format!("/admin/v1/orders/{order_no}/refunds/R1/retry");
+        merchant.caller.post(&unknown).refuses(404, "NOT_FOUND");
+    }
+}
+
+#[test]
+fn a_refund_of_the_merchant_platform_is_seen_and_counted() {
+    for version in ["v2", "v3"] {
+        let (world, buyer, _, order_no) = paid(version);
+        let by_hand = json!({ "out_trade_no": order_no, "amount_fen": 120 });
+        let made = world.wechat.call("POST", "/sandbox/refunds", &by_hand);
+        let made = made.expect(200);
+        finish(&world, &made["out_refund_no"], "SUCCESS");
+        let order = buyer.see(&order_no);
+        assert_eq!(order["refunded_fen"], 120, "{version}: {order}");
+        assert_eq!(order["refunds"][0]["kind"], "external");
+        refund(
+            &world,
+            &order_no,
+            &json!({ "amount_fen": 281, "reason": "a" }),
+        )
+        .refuses(409, "REFUND_EXCEEDS");
+    }
+}
+
+#[test]
+fn a_buyer_asks_and_the_merchant_declines_or_refunds() {
+    let (world, buyer, _, order_no) = paid("v3");
+    let wish = format!("/api/v1/orders/{order_no}/refund-request");
+    let ask = |reason: &str| {
+        buyer
+            .caller
+            .call("POST", &wish, &json!({ "reason": reason }))
+    };
+    let order = ask("尺寸不对").expect(200);
+    assert_eq!(order["refund_request"]["status"], "open");
+    ask("再问一次").refuses(409, "ORDER_STATE");
+    let decline = format!("/admin/v1/orders/{order_no}/refund-request/decline");
+    let merchant = world.merchant();
+    let answer = json!({ "reason": "已拆封" });
+    let order = merchant.caller.call("POST", &decline, &answer).expect(200);
+    assert_eq!(order["refund_request"]["answer"], "已拆封");
+    merchant
+        .caller
+        .call("POST", &decline, &answer)
+        .refuses(409, "ORDER_STATE");
+    ask("真的坏了").expect(200);
+    refund(
+        &world,
+        &order_no,
+        &json!({ "amount_fen": 10, "reason": "补偿" }),
+    )
+    .expect(201);
+    assert_eq!(buyer.see(&order_no)["refund_request"]["status"], "approved");
+}
