@@ -91,7 +91,8 @@ impl Shop {
             return Ok(Heard::Unavailable);
         }
         let told = notify_entry(&state, self.clock.now());
-        if is_v3(protocol) {
+        // One that we do not know has nothing here to be held against: WeChat is asked for it.
+        if is_v3(protocol) && ours == Ours::Refund {
             return self.take_notified(state, vec![told]).await;
         }
         match self.confirm(&attempt, &state.refund_no).await {

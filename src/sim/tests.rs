@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Outcome, play};
+use super::{Outcome, play, tally};
 use crate::base::trial::Planted;
 
 /// A number from the environment, for `scripts/sim`.
@@ -58,6 +58,10 @@ fn every_promise_is_kept_in_every_history() {
     for (what, times) in &met {
         say(&format!("{times:>9}  {what}"));
     }
+    let missing = tally::missing(&met);
+    say(&format!(
+        "{count} seeds from {first}; never met: {missing:?}"
+    ));
     if let Some((seed, outcome)) = broken.first() {
         for line in &outcome.history {
             say(line);
@@ -69,6 +73,10 @@ fn every_promise_is_kept_in_every_history() {
         }
         panic!("seed {seed} breaks a promise, printed above; of {count} seeds: {all:?}");
     }
+    assert!(
+        count < tally::ENOUGH || missing.is_empty(),
+        "never met: {missing:?}"
+    );
 }
 
 #[test]
