@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustix", &["cli", "store"]),
     ("rustls", &["web"]),
     ("rustls_pki_types", &["web", "base"]),
+    ("sd_notify", &["cli"]),
     ("serde", &[]),
     ("serde_json", &[]),
     ("serde_path_to_error", &["web"]),
