@@ -29,8 +29,8 @@ pub(crate) enum Planted {
     SurplusKept,
     /// What one key placed is placed again under it.
     KeyForgotten,
-    /// A refund that succeeds is counted twice.
-    RefundCountedTwice,
+    /// A refund that succeeds is counted for a fen less.
+    RefundMiscounted,
     /// A refund that WeChat closed is taken for one that succeeded.
     RefundMisheard,
     /// A payment that a query tells of is not believed.

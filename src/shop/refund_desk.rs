@@ -193,9 +193,21 @@ impl Desk<'_, '_> {
         let order = orders::require_order(self.tx, self.key, order_no, Owner::Any)?;
         let mut alarms = vec![];
         #[cfg(test)]
-        if trial::is(Planted::RefundCountedTwice) && effects.contains(&RefundEffect::Count) {
-            self.count_refund(&order, &refund)?;
-        }
+        let effects = match trial::is(Planted::RefundMiscounted) {
+            true if effects.contains(&RefundEffect::Count) => {
+                let amount = Fen::new(refund.amount.get().saturating_sub(1));
+                let less = Refund {
+                    amount,
+                    ..refund.clone()
+                };
+                self.count_refund(&order, &less)?;
+                let others = effects.into_iter();
+                others
+                    .filter(|other| *other != RefundEffect::Count)
+                    .collect()
+            }
+            true | false => effects,
+        };
         for effect in effects {
             match effect {
                 RefundEffect::Count => alarms.extend(self.count_refund(&order, &refund)?),

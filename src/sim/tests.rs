@@ -118,7 +118,7 @@ fn a_planted_fault_of_each_kind_is_noticed_and_by_the_right_invariant() {
         (Planted::Untold, &["is told"]),
         (Planted::SurplusKept, &["nobody is told of the rest"]),
         (Planted::KeyForgotten, &["one key placed"]),
-        (Planted::RefundCountedTwice, &["not what refunded_fen says"]),
+        (Planted::RefundMiscounted, &["not what refunded_fen says"]),
         (Planted::RefundMisheard, &["never paid back", "here:"]),
         (Planted::QueryUnheard, &["paid there: true"]),
         (Planted::ParamsMixed, &["pay params are refused"]),
