@@ -2,6 +2,8 @@
 
 use super::ShopError;
 use super::effects::Desk;
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::base::{Fen, RefundNo, Timestamp, TransactionId};
 use crate::model::refund::{Claimed, NewRefund, RefundEffect, RefundMismatch, Told};
 use crate::model::refund_room::{Room, counts, stock_returns, wait, wait_of};
@@ -190,6 +192,22 @@ impl Desk<'_, '_> {
         let order_no = &refund.order_no;
         let order = orders::require_order(self.tx, self.key, order_no, Owner::Any)?;
         let mut alarms = vec![];
+        #[cfg(test)]
+        let effects = match trial::is(Planted::RefundMiscounted) {
+            true if effects.contains(&RefundEffect::Count) => {
+                let amount = Fen::new(refund.amount.get().saturating_sub(1));
+                let less = Refund {
+                    amount,
+                    ..refund.clone()
+                };
+                self.count_refund(&order, &less)?;
+                let others = effects.into_iter();
+                others
+                    .filter(|other| *other != RefundEffect::Count)
+                    .collect()
+            }
+            true | false => effects,
+        };
         for effect in effects {
             match effect {
                 RefundEffect::Count => alarms.extend(self.count_refund(&order, &refund)?),

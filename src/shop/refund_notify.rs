@@ -8,7 +8,11 @@ use super::notify::Heard;
 use super::refund_desk::{Known, Odd, Settled};
 use super::trace::exchange_entries;
 use super::{Shop, ShopError};
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::base::{OutTradeNo, RefundNo, Timestamp};
+#[cfg(test)]
+use crate::model::RefundStatus;
 use crate::model::refund::RefundMismatch;
 use crate::model::{Attempt, AttemptState, Entry, Protocol};
 use crate::store::{Tx, attempts, queries, refunds};
@@ -174,6 +178,14 @@ impl Shop {
         state: RefundState,
         entries: Vec<Entry>,
     ) -> Result<Option<Result<Settled, RefundMismatch>>, ShopError> {
+        #[cfg(test)]
+        let state = match state.status {
+            RefundStatus::Closed if trial::is(Planted::RefundMisheard) => RefundState {
+                status: RefundStatus::Success,
+                ..state
+            },
+            _ => state,
+        };
         let (key, now) = (self.field_key(), self.clock.now());
         let write = self.store.write(move |tx: &mut Tx<'_>| {
             let mut desk = Desk { tx, key: &key, now };

@@ -27,6 +27,7 @@ const NEVER: &[(&str, &str)] = &[
         "only what is paid is shipped, which is asked before",
     ),
     ("pending Refunded", "what was never paid has no refund"),
+    ("refunded Refunded", "nothing is left to go back"),
     ("CloseWanted(Expiry)", "expiry looks at pending orders only"),
     (
         "ClosedAtWechat",
