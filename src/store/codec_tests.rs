@@ -66,11 +66,8 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
         answer: RefundRecord::V1(refund()),
     };
     let number = attempt.out_trade_no.clone();
-    let row = DayRow {
-        settled: Some(samples::seen()),
-        ..samples::day_row(Class::AmountDiffers, "20260101ABCDEF_2")
-    };
-    vec![
+    let mut all = day_layouts();
+    all.extend([
         ("number_v1", value(KEY, &NumberRecord::V1(300))),
         ("goods_v1", value(KEY, &GoodsRecord::V1(samples::goods(1)))),
         ("order_v1", value(KEY, &order())),
@@ -123,11 +120,6 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             "settlement_v1",
             value(KEY, &SettlementRecord::V1(samples::settlement())),
         ),
-        (
-            "reconciliation_v1",
-            value(KEY, &ReconciliationRecord::V1(samples::reconciliation())),
-        ),
-        ("day_row_v1", value(KEY, &DayRowRecord::V1(row))),
         ("admin_v1", value(KEY, &AdminRecord::V1(admin))),
         (
             "api_key_v1",
@@ -145,6 +137,26 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             "user_tokens_v1",
             value(KEY, &UserTokensRecord::V1(user_tokens())),
         ),
+    ]);
+    all
+}
+
+/// The layouts of the daily comparison.
+fn day_layouts() -> Vec<(&'static str, Vec<u8>)> {
+    let row = DayRow {
+        settled: Some(samples::seen()),
+        ..samples::day_row(Class::AmountDiffers, "20260101ABCDEF_2")
+    };
+    vec![
+        (
+            "reconciliation_v1",
+            value(KEY, &ReconciliationRecord::V1(samples::reconciliation_v1())),
+        ),
+        (
+            "reconciliation_v2",
+            value(KEY, &ReconciliationRecord::V2(samples::reconciliation())),
+        ),
+        ("day_row_v1", value(KEY, &DayRowRecord::V1(row))),
     ]
 }
 
@@ -205,6 +217,7 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<ReportRecord>("shipping_report_v1", view);
         again::<SettlementRecord>("settlement_v1", view);
         again::<ReconciliationRecord>("reconciliation_v1", view);
+        again::<ReconciliationRecord>("reconciliation_v2", view);
         again::<DayRowRecord>("day_row_v1", view);
         again::<AdminRecord>("admin_v1", view);
         again::<ApiKeyRecord>("api_key_v1", view);
