@@ -57,6 +57,7 @@ pub(super) fn open_in(
     let of_attempt = |refund: &&Refund| refund.out_trade_no == attempt.out_trade_no;
     let nth = others.iter().filter(of_attempt).count();
     let reason = match kind {
+        RefundKind::Surplus if order.paid_by.is_none() => "付款与订单不符，退回付款",
         RefundKind::Surplus => "订单重复支付，退回多付的钱",
         RefundKind::Late => "订单已关闭，退回付款",
         RefundKind::Merchant | RefundKind::External => "退款",

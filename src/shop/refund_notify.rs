@@ -173,7 +173,11 @@ impl Shop {
         self.take_notified(state, vec![]).await
     }
 
-    async fn take_state(
+    /// The same, with the exchange that told of it; `None` when nothing of it is ours.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(super) async fn take_state(
         &self,
         state: RefundState,
         entries: Vec<Entry>,

@@ -133,7 +133,11 @@ fn later_layouts() -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "reconciliation_v1",
-            value(KEY, &ReconciliationRecord::V1(samples::reconciliation())),
+            value(KEY, &ReconciliationRecord::V1(samples::reconciliation_v1())),
+        ),
+        (
+            "reconciliation_v2",
+            value(KEY, &ReconciliationRecord::V2(samples::reconciliation())),
         ),
         ("day_row_v1", value(KEY, &DayRowRecord::V1(row))),
         ("admin_v1", value(KEY, &AdminRecord::V1(admin))),
