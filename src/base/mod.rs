@@ -11,6 +11,7 @@ pub mod rsa;
 pub mod secret;
 pub mod time;
 pub mod x509;
+pub mod x509_issue;
 pub mod xml;
 
 pub use id::{AppId, GoodsId, MchId, OpenId, OrderNo, OutTradeNo, PrepayId, RefundNo};

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::sandbox::VerifyMode;
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -99,6 +101,9 @@ pub struct Sandbox {
     /// 把模拟账号和密钥留在这个目录，下次接着用 · keep the made-up account and its keys here
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// 商户用什么验签：public_key、certificate、both · what the merchant verifies WeChat with
+    #[arg(long, value_name = "MODE", default_value_t = VerifyMode::PublicKey)]
+    pub verify: VerifyMode,
 }
 
 /// `init`: what is not given is asked on a terminal, and left empty without one.

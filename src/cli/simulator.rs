@@ -19,6 +19,7 @@ pub fn run(args: &Sandbox) -> Result<(), Failure> {
         let (credentials, _kept) = credentials(args)?;
         let running = start(args.listen, Clock::system(), credentials).await;
         let running = running.map_err(|why| Failure::Failed(why.to_string()))?;
+        running.sandbox().verify_with(args.verify);
         term::say(format!("# simulator {}", running.url()));
         term::say(running.sandbox().config_toml().trim_end());
         stop.wanted().await;

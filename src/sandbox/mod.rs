@@ -5,8 +5,12 @@
 //! of its routes; `gateway`
 //! answers on WeChat's own paths, `control` on ours.
 
+mod bill_calls;
+mod bill_print;
+mod bills;
 mod calls_v2;
 mod calls_v3;
+mod certificates;
 mod codes;
 mod control;
 mod control_refunds;
@@ -41,7 +45,11 @@ mod verdicts;
 #[cfg(test)]
 mod alive_test;
 #[cfg(test)]
+mod bills_tests;
+#[cfg(test)]
 mod calls_table;
+#[cfg(test)]
+mod certificates_alive;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -75,9 +83,12 @@ use crate::base::rsa::BadKey;
 use crate::base::{Clock, Timestamp};
 use crate::web::{Client, Method, Route, route};
 
+pub use certificates::VerifyMode;
 pub use credentials::{Credentials, CredentialsError};
 pub use running::{Running, StartError, start};
 
+use bills::Bills;
+use certificates::{Certificates, Change};
 use credentials::Keys;
 use delivery::Due;
 use faults::Pending;
@@ -103,6 +114,8 @@ struct Book {
     logins: Logins,
     trades: Trades,
     refunds: Refunds,
+    certificates: Certificates,
+    bills: Bills,
     due: Due,
     faults: Pending,
     verdicts: Verdicts,
@@ -116,6 +129,8 @@ impl Sandbox {
                 logins: Logins::new(&credentials.appid),
                 trades: Trades::new(),
                 refunds: Refunds::new(),
+                certificates: Certificates::default(),
+                bills: Bills::new(),
                 due: Due::default(),
                 faults: Pending::default(),
                 verdicts: Verdicts::default(),
@@ -131,7 +146,16 @@ impl Sandbox {
     /// The `[wechat]` TOML section with which a server talks to this simulator.
     pub fn config_toml(&self) -> String {
         let url = self.url.get().map_or("", String::as_str);
-        self.credentials.config_toml(url)
+        let config = self.credentials.config_toml(url);
+        match self.book().certificates.mode {
+            VerifyMode::PublicKey => config,
+            mode => config + &format!("verify_with = \"{mode}\"\n"),
+        }
+    }
+
+    /// Chooses what the merchant verifies WeChat with; at first it is the public key.
+    pub fn verify_with(&self, mode: VerifyMode) {
+        self.change_certificates(&Change::to(mode), self.now());
     }
 
     fn now(&self) -> Timestamp {
