@@ -1,4 +1,5 @@
-//! The rows of refunds, certificates and bills: WeChat's own paths, and the control routes beside them.
+//! The rows of refunds, certificates and bills: WeChat's own paths, and the control routes beside
+//! them.
 
 use super::{Sandbox, bill_calls, control, control_refunds, gate_v2, gate_v3};
 use crate::web::{Method, Route, route};
