@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("crc32c", &["store"]),
     ("data_encoding", &[]),
-    ("flate2", &["wechat"]),
+    ("flate2", &["wechat", "sandbox"]),
     ("futures_util", &[]),
     ("governor", &["shop", "routes"]),
     ("http_body_util", &["web"]),
