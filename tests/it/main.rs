@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_values;
+mod bills;
 mod clock;
 mod contract;
 mod crash;

@@ -122,7 +122,12 @@ fn relay(stream: TcpStream, target: &Place, state: &Mutex<State>) {
 fn pass(to: &mut Client, request: &Message) -> io::Result<Message> {
     let mut words = request.first.split(' ');
     let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-    let reply = to.send(method, target, &kept_headers(request), &request.body)?;
+    // Who is asked names himself by it: the simulator's links lead back through the tap.
+    let is_host = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("host");
+    let host = request.headers.iter().find(is_host);
+    let mut headers = kept_headers(request);
+    headers.extend(host.map(|(name, value)| (name.as_str(), value.as_str())));
+    let reply = to.send(method, target, &headers, &request.body)?;
     Ok(reply.message)
 }
 

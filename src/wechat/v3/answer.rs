@@ -58,7 +58,10 @@ impl Answer<'_> {
         // INVALID_REQUEST is several things; only the number behind the request id tells which.
         let code = match self.cause_number() {
             Some("268498688") => return pay_error::params_changed(&problem.code, &said),
-            Some(number) => numbered(number).unwrap_or(&problem.code),
+            // "Illegal parameter" says less than any code: STATEMENT_CREATING must stay itself.
+            Some(number) => numbered(number)
+                .filter(|code| *code != "PARAMERROR" || problem.code.is_empty())
+                .unwrap_or(&problem.code),
             None => &problem.code,
         };
         pay_error::error(code, &said, otherwise)
