@@ -142,15 +142,22 @@ impl Till {
         let is_it = |event: &&Value| event["kind"] == kind;
         let place = events.iter().position(is_it);
         let place = place.unwrap_or_else(|| panic!("no {kind}: {order:#}"));
-        let before = events[..place].iter().rev();
-        let mut told = before.map(|event| text(event, "kind")).filter(|kind| {
+        let told = events[..place]
+            .iter()
+            .rev()
+            .map(|event| text(event, "kind"));
+        let mut told = told.filter(|kind| {
             kind.starts_with("notify.") || kind.starts_with("wechat.") || *kind == "order.closing"
         });
-        let who = match told.next() {
-            Some("notify.paid" | "notify.refund") => "notify",
-            Some("wechat.query" | "wechat.refund_query" | "wechat.refund") => "query",
-            Some("wechat.close") => "close",
-            _ => "ourselves",
+        let who = match (told.next(), told.next()) {
+            (Some("notify.paid" | "notify.refund"), _) => "notify",
+            // v2 seals a refund notify but does not sign it: it is asked about.
+            (Some("wechat.refund_query"), Some("notify.refund")) => "notify, confirmed",
+            (Some("wechat.query" | "wechat.refund_query"), Some("order.closing")) => {
+                "query before the close"
+            }
+            (Some("wechat.query" | "wechat.refund_query" | "wechat.refund"), _) => "query",
+            (_, _) => "ourselves",
         };
         let moment = at(&events[place]["at"]);
         let after_s = moment.unix() - since.unix();

@@ -130,10 +130,8 @@ pub(crate) fn cancel_while_paid(version: &'static str) -> Row {
     till.cancel().refuses(409, "ORDER_PAID");
     assert_eq!(till.status(), "paid", "{version}");
     let noticed = till.noticed("order.paid", till.paid_at(None));
-    till.ends(
-        "paid, notify lost, buyer cancels",
-        noticed.by("query").within(2),
-    )
+    let noticed = noticed.by("query before the close").within(2);
+    till.ends("paid, notify lost, buyer cancels", noticed)
 }
 
 /// An attempt whose order the buyer has cancelled; the cashier is still open.

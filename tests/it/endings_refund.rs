@@ -37,7 +37,11 @@ fn by_notify(version: &'static str, amount_fen: u64) -> (Till, Noticed) {
     let (till, refund_no) = taken(version, amount_fen);
     let told = till.finish(&refund_no, "SUCCESS", "send");
     assert_eq!(told["notify_accepted"], true, "{version}: {told}");
-    let noticed = noticed(&till).within(1);
+    let how = match version {
+        "v2" => "notify, confirmed",
+        _ => "notify",
+    };
+    let noticed = noticed(&till).by(how).within(1);
     (till, noticed)
 }
 
