@@ -14,6 +14,7 @@ pub mod time;
 #[cfg(test)]
 pub(crate) mod trial;
 pub mod x509;
+pub mod x509_issue;
 pub mod xml;
 
 pub use day::Day;

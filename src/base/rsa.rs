@@ -143,6 +143,11 @@ impl PublicKey {
         })
     }
 
+    /// The key as SPKI DER.
+    pub(super) fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
     /// The key as SPKI PEM.
     pub fn to_pem(&self) -> String {
         pem("PUBLIC KEY", &self.spki)
@@ -183,7 +188,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
     let base64 = BASE64.encode(der);
     let lines: Vec<_> = base64
         .as_bytes()

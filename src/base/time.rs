@@ -313,6 +313,7 @@ mod tests {
             let clock = clock.clone();
             async move { clock.sleep(day).await }
         });
+        tokio::task::yield_now().await;
         let half = Duration::from_millis(20);
         clock.advance(86_000);
         tokio::time::sleep(half).await;

@@ -25,6 +25,18 @@ pub(crate) enum Planted {
     PaidCloses,
     /// A decision is not written into the timeline.
     Untold,
+    /// Money that buys nothing is kept.
+    SurplusKept,
+    /// What one key placed is placed again under it.
+    KeyForgotten,
+    /// A refund that succeeds is counted for a fen less.
+    RefundMiscounted,
+    /// A refund that WeChat closed is taken for one that succeeded.
+    RefundMisheard,
+    /// A payment that a query tells of is not believed.
+    QueryUnheard,
+    /// A payment is signed in the protocol of another.
+    ParamsMixed,
 }
 
 /// From now on this thread's random bytes follow from `seed`; `None` gives chance back.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::base::Day;
+use crate::sandbox::VerifyMode;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -111,6 +112,9 @@ pub struct Sandbox {
     /// 商店的地址，/sandbox/phone 用它 · where the shop is, for /sandbox/phone
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub shop: String,
+    /// 商户用什么验签：public_key、certificate、both · what the merchant verifies WeChat with
+    #[arg(long, value_name = "MODE", default_value_t = VerifyMode::PublicKey)]
+    pub verify: VerifyMode,
 }
 
 /// `init`: what is not given is asked on a terminal, and left empty without one.

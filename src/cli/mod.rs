@@ -17,6 +17,7 @@ pub mod serve;
 pub mod simulator;
 pub mod socket;
 pub mod staff;
+mod systemd;
 pub mod tempdir;
 pub mod term;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
+use super::systemd;
 use crate::base::Clock;
 use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
@@ -99,6 +100,7 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
 
 /// Tells how far opening has come: a store that was killed takes a while.
 fn tell(progress: Progress) {
+    systemd::starting();
     match progress {
         Progress::Reading { segments, of } => tracing::info!(segments, of, "正在核对账本"),
         Progress::Loading { keys, of } => tracing::info!(keys, of, "正在从账本重建工作集"),

@@ -13,7 +13,7 @@ use super::args::Serve;
 use super::config::{self, Config};
 use super::exit::Failure;
 use super::socket::AdminSocket;
-use super::{follow, log, parts, staff, term};
+use super::{follow, log, parts, staff, systemd, term};
 use crate::base::Clock;
 use crate::routes;
 use crate::shop::{Shop, jobs};
@@ -43,10 +43,14 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
         if let Some(admin) = running.admin {
             term::say(format!("admin on http://{admin}"));
         }
+        systemd::ready();
+        let alive = tokio::spawn(systemd::stay_alive(Arc::clone(running.shop())));
         let failed = tokio::select! {
             () = stop.wanted() => None,
             why = running.failed() => Some(why),
         };
+        systemd::stopping();
+        alive.abort();
         let closed = running.stop().await;
         match failed {
             None => closed,
@@ -74,14 +78,15 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
-/// SIGTERM and SIGINT, caught from the moment this exists.
+/// SIGTERM and SIGINT, caught from the moment this exists; SIGHUP, which ends nothing.
 pub struct Stop {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 impl Stop {
-    /// Catches both signals from now on.
+    /// Catches the signals from now on.
     ///
     /// # Errors
     /// When the system does not allow it.
@@ -91,14 +96,20 @@ impl Stop {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for either.
+    /// Waits for the wish to stop.
     pub async fn wanted(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    tracing::info!("收到 SIGHUP：本版本没有需要重新读取的证书");
+                }
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ pub fn run(args: &Sandbox) -> Result<(), Failure> {
         let running = running.map_err(|why| Failure::Failed(why.to_string()))?;
         let shop = running.sandbox().set_shop(&args.shop);
         shop.map_err(|why| Failure::Failed(why.message))?;
+        running.sandbox().verify_with(args.verify);
         term::say(format!("# simulator {}", running.url()));
         term::say(running.sandbox().config_toml().trim_end());
         stop.wanted().await;

@@ -198,6 +198,16 @@ impl Attempt {
             ..self
         }
     }
+
+    /// The attempt after money came in on it that is not what it asked for, and is given back: it
+    /// is paid with that money, which pays for nothing.
+    #[must_use]
+    pub fn paid_otherwise(self, payment: &Payment) -> Self {
+        Self {
+            amount: payment.amount,
+            ..self.paid(payment, Counted::Surplus)
+        }
+    }
 }
 
 /// Whether a payment pays its order or is too much.
@@ -234,8 +244,9 @@ pub fn pay_step(
         return Ok(PayStep::Open(1));
     };
     match (newest.state, standing) {
-        (AttemptState::Paid, _) => Err(Refusal::OrderPaid),
-        (AttemptState::Closed, _) => Ok(PayStep::Open(
+        (AttemptState::Paid, _) if newest.counted => Err(Refusal::OrderPaid),
+        // What was not the order's price was given back: the price is still to be paid.
+        (AttemptState::Paid | AttemptState::Closed, _) => Ok(PayStep::Open(
             newest.out_trade_no.attempt().saturating_add(1),
         )),
         (AttemptState::Open, Standing::Obsolete) => Ok(PayStep::Replace),

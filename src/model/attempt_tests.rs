@@ -144,8 +144,10 @@ fn pay_does_what_the_newest_attempt_asks_for() {
     };
     let paid = Attempt {
         state: AttemptState::Paid,
+        counted: true,
         ..attempt()
     };
+    let given_back = attempt().paid_otherwise(&payment());
     let dearer = Attempt {
         amount: Fen::new(200),
         ..attempt()
@@ -156,6 +158,7 @@ fn pay_does_what_the_newest_attempt_asks_for() {
         (prepaid, at(6600), Ok(PayStep::Repeat)),
         (closed, at(9), Ok(PayStep::Open(2))),
         (paid, at(9), Err(Refusal::OrderPaid)),
+        (given_back, at(9), Ok(PayStep::Open(2))),
         (dearer, at(9), Ok(PayStep::Replace)),
         (attempt(), at(8 * 3600), Err(Refusal::OrderClosed)),
     ];

@@ -120,7 +120,11 @@ impl RefundRequest {
     }
 }
 
-fn check_said(text: &str) -> Result<(), Refusal> {
+/// Whether `text` may be said with a wish or in answer to it.
+///
+/// # Errors
+/// [`Refusal::FieldInvalid`] naming `reason`.
+pub fn check_said(text: &str) -> Result<(), Refusal> {
     let rule = "必须是 1 到 200 个字符";
     if text.trim().is_empty() {
         let field = "reason";

@@ -32,6 +32,20 @@ const DELETE: Method = Method::DELETE;
 
 /// Every route of the contract that this version serves.
 pub fn table() -> Vec<Route<Shop>> {
+    [
+        buyers(),
+        wechats(),
+        merchants(),
+        merchants_orders(),
+        operators(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What the mini program calls.
+fn buyers() -> Vec<Route<Shop>> {
     vec![
         route(POST, "/api/v1/token", buyer::log_in),
         route(GET, "/api/v1/token", buyer::show_token),
@@ -56,16 +70,47 @@ pub fn table() -> Vec<Route<Shop>> {
             "/api/v1/orders/{order_no}/refund-request",
             refunds::request,
         ),
+    ]
+}
+
+/// What WeChat calls.
+fn wechats() -> Vec<Route<Shop>> {
+    vec![
         route(POST, "/wx/pay/notify", callbacks::pay_notify),
         route(POST, "/wx/refund/notify", callbacks::refund_notify),
         route(GET, "/wx/message", push::check),
         route(POST, "/wx/message", push::take),
+    ]
+}
+
+/// What the console and the merchant's own backend call.
+fn merchants() -> Vec<Route<Shop>> {
+    vec![
         route(GET, "/admin/v1/goods", merchant::list_goods),
         route(POST, "/admin/v1/goods", merchant::create_goods),
         route(GET, "/admin/v1/goods/{id}", merchant::show_goods),
         route(PATCH, "/admin/v1/goods/{id}", merchant::change_goods),
         route(DELETE, "/admin/v1/goods/{id}", merchant::delete_goods),
         route(GET, "/admin/v1/orders", merchant::list_orders),
+        route(
+            GET,
+            "/admin/v1/express-companies",
+            shipping::express_companies,
+        ),
+        route(GET, "/admin/v1/wxacode", shipping::wxacode),
+        route(GET, "/admin/v1/reconciliations", reconciliations::list),
+        route(POST, "/admin/v1/reconciliations", reconciliations::create),
+        route(
+            POST,
+            "/admin/v1/reconciliations/{date}/rows/{out_trade_no}",
+            reconciliations::settle,
+        ),
+    ]
+}
+
+/// The same, about one order.
+fn merchants_orders() -> Vec<Route<Shop>> {
+    vec![
         route(GET, "/admin/v1/orders/{order_no}", merchant_orders::show),
         route(
             PATCH,
@@ -95,19 +140,12 @@ pub fn table() -> Vec<Route<Shop>> {
             refunds::decline,
         ),
         route(POST, "/admin/v1/orders/{order_no}/ship", shipping::ship),
-        route(
-            GET,
-            "/admin/v1/express-companies",
-            shipping::express_companies,
-        ),
-        route(GET, "/admin/v1/wxacode", shipping::wxacode),
-        route(GET, "/admin/v1/reconciliations", reconciliations::list),
-        route(POST, "/admin/v1/reconciliations", reconciliations::create),
-        route(
-            POST,
-            "/admin/v1/reconciliations/{date}/rows/{out_trade_no}",
-            reconciliations::settle,
-        ),
+    ]
+}
+
+/// What watches over the process.
+fn operators() -> Vec<Route<Shop>> {
+    vec![
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),
     ]

@@ -41,6 +41,8 @@ struct Counts {
     amount_differs: u64,
     settled: u64,
     open: u64,
+    /// Rows of trades that are not ours, beyond those that are listed.
+    unlisted: u64,
 }
 
 /// `row` of CONTRACT §7.
@@ -122,6 +124,7 @@ impl From<ToldDay> for ReconciliationView {
                 amount_differs,
                 settled: known.settled,
                 open,
+                unlisted: known.unlisted,
             },
         }
     }

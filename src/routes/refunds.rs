@@ -102,7 +102,11 @@ pub(super) async fn retry(shop: Arc<Shop>, _: Merchant, mut req: Req) -> Outcome
     } else {
         read_json::<Retry>(&body)?.to()?
     };
-    let refund_no = refund_no.map_err(|_| ShopError::from(Refusal::RefundNotFound))?;
+    let Ok(refund_no) = refund_no else {
+        // No order comes before no refund, whatever the number looks like.
+        shop.refunds(order_no).await?;
+        return Err(ShopError::from(Refusal::RefundNotFound).into());
+    };
     let refund = match to {
         None => shop.retry_refund(order_no, refund_no).await?,
         Some(to) => shop.redirect_refund(order_no, refund_no, to).await?,

@@ -110,7 +110,7 @@ fn close_v2(trades: &mut Trades, at: Timestamp) -> String {
 fn query_v3(trades: &Trades, at: Timestamp) -> String {
     match calls_v3::query(credentials(), trades.get(NUMBERS[1]), at) {
         Ok(Answer::Json(body)) => body["trade_state"].as_str().unwrap().to_owned(),
-        Ok(Answer::NoContent | Answer::Accepted) => "20x".to_owned(),
+        Ok(Answer::NoContent | Answer::Accepted | Answer::File(_)) => "20x".to_owned(),
         Err(refused) => refused.code.to_owned(),
     }
 }
@@ -118,7 +118,7 @@ fn query_v3(trades: &Trades, at: Timestamp) -> String {
 fn close_v3(trades: &mut Trades, at: Timestamp) -> String {
     match calls_v3::close(trades, NUMBERS[1], at) {
         Ok(Answer::NoContent) => "204".to_owned(),
-        Ok(Answer::Accepted) => "202".to_owned(),
+        Ok(Answer::Accepted | Answer::File(_)) => "202".to_owned(),
         Ok(Answer::Json(body)) => body.to_string(),
         Err(refused) => refused.code.to_owned(),
     }

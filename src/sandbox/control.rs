@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::certificates::Change;
 use super::codes::call_name;
 use super::delivery::{Delivered, Subject};
 use super::faults::{Faults, Pending};
@@ -236,6 +237,15 @@ pub(super) async fn set_faults(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Ou
     }
     sandbox.book().faults = Pending::new(faults.clone());
     Ok(web::json(StatusCode::OK, &faults))
+}
+
+/// `PUT /sandbox/certificates`
+pub(super) async fn set_certificates(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let at = req.at;
+    let change: Change = req.json().await?;
+    sandbox.change_certificates(&change, at);
+    let view = sandbox.book().certificates.view();
+    Ok(web::json(StatusCode::OK, &view))
 }
 
 /// `GET /sandbox/config`

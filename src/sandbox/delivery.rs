@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::faults::NotifyFault;
-use super::notify::{self, Notice, Telling};
+use super::notify::{self, Notice, Telling, Whose};
 use super::refund_notify;
 use super::refunds::Refund;
 use super::trades::{Payment, Protocol, Trade};
@@ -168,7 +168,14 @@ impl Sandbox {
     }
 
     async fn send(&self, parcel: &Parcel, telling: Telling, now: Timestamp) -> Delivered {
-        let whose = (&self.credentials, &self.keys);
+        self.ensure_certificate(now);
+        let signer = self.book().certificates.tells();
+        let (key, serial) = self.key_of(&signer);
+        let whose = &Whose {
+            credentials: &self.credentials,
+            key,
+            serial,
+        };
         let built = match parcel {
             Parcel::Payment(trade, payment) => {
                 Some(notify::build(whose, (trade, payment), telling, now))

@@ -245,7 +245,9 @@ pub(super) fn verdict_v3(
     at: Timestamp,
 ) -> (&'static str, String) {
     let judged = talk_v3::prove((credentials(), keys()), call, at)
-        .and_then(|()| talk_v3::check_headers(credentials(), call))
+        .and_then(|()| {
+            talk_v3::check_headers(call, &|serial| serial == credentials().wechat_key_id)
+        })
         .and_then(|()| order_v3::order(credentials(), call.body, &knows))
         .and_then(|order| trades.open(order, at).map_err(order_v3::not_opened));
     match judged {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use data_encoding::HEXUPPER;
 use serde_json::{Value, json};
 
+use super::certificates::{Change, Platform, Signer};
 use super::faults::UpstreamFault;
 use super::gateway::Judged;
 use super::notify::{probe, spoil};
@@ -13,6 +14,7 @@ use super::talk_v3::{self, Call, Refused, refused};
 use super::verdicts::Verdict;
 use super::{Sandbox, calls_v3, order_v3, refunds_v3};
 use crate::base::Timestamp;
+use crate::base::rsa::PrivateKey;
 use crate::base::secret::random;
 use crate::web::header::HeaderName;
 use crate::web::{self, Anyone, Outcome, Req, Response, StatusCode};
@@ -25,6 +27,8 @@ pub(super) enum Answer {
     NoContent,
     /// 202: taken, not worked on.
     Accepted,
+    /// 200 with a bill: the one answer that is never signed. Source: 微信支付 APIv3 · 下载账单.
+    File(Vec<u8>),
 }
 
 /// `POST /v3/pay/transactions/jsapi`
@@ -90,11 +94,63 @@ pub(super) async fn abnormal_refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) 
     sandbox.serve_v3(req, work).await
 }
 
+/// `GET /v3/certificates`
+pub(super) async fn certificates(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
+    let work = |call: &Call<'_>, _| {
+        super::certificates::check_query(call.target)?;
+        sandbox.book().certificates.list(&sandbox.credentials)
+    };
+    sandbox.serve_v3(req, work).await
+}
+
 impl Sandbox {
+    /// The key that `Wechatpay-Serial` names.
+    fn key_named(&self, serial: &str) -> Option<Signer> {
+        let id = &self.credentials.wechat_key_id;
+        self.book().certificates.key_named(serial, id)
+    }
+
+    /// A signer's private key and the name it goes by.
+    pub(super) fn key_of<'a>(&'a self, signer: &'a Signer) -> (&'a PrivateKey, &'a str) {
+        match signer {
+            Signer::PublicKey => (&self.keys.wechat, &self.credentials.wechat_key_id),
+            Signer::Platform(platform) => (&platform.key, &platform.serial),
+        }
+    }
+
+    /// Makes the first platform certificate when certificates are in use.
+    pub(super) fn ensure_certificate(&self, now: Timestamp) {
+        let lacks = self.book().certificates.lacks(&Change::default());
+        if lacks {
+            self.change_certificates(&Change::default(), now);
+        }
+    }
+
+    /// Changes what the control route asks, making what it needs.
+    pub(super) fn change_certificates(&self, change: &Change, now: Timestamp) {
+        let lacks = self.book().certificates.lacks(change);
+        let made = lacks.then(|| Platform::new(now));
+        let mut book = self.book();
+        if let Some(made) = made {
+            book.certificates.add(made);
+        }
+        book.certificates.apply(change);
+    }
+
     async fn serve_v3(
         &self,
-        mut req: Req,
+        req: Req,
         work: impl FnOnce(&Call<'_>, Timestamp) -> Result<Answer, Refused>,
+    ) -> Outcome {
+        self.serve_v3_faulty(req, |call, (now, _)| work(call, now))
+            .await
+    }
+
+    /// The same for work that plays a fault of its own.
+    pub(super) async fn serve_v3_faulty(
+        &self,
+        mut req: Req,
+        work: impl FnOnce(&Call<'_>, (Timestamp, UpstreamFault)) -> Result<Answer, Refused>,
     ) -> Outcome {
         let body = req.body().await?;
         let call = Call {
@@ -115,11 +171,11 @@ impl Sandbox {
         &self,
         call: &Call<'_>,
         (now, fault): (Timestamp, UpstreamFault),
-        work: impl FnOnce(&Call<'_>, Timestamp) -> Result<Answer, Refused>,
+        work: impl FnOnce(&Call<'_>, (Timestamp, UpstreamFault)) -> Result<Answer, Refused>,
     ) -> Judged {
         match self.work_v3(call, (now, fault), work) {
             Ok(answer) => Judged {
-                answer: self.signed(answer, now, fault),
+                answer: self.signed(answer, (call, now), fault),
                 verdict: Verdict::ok(),
             },
             Err(refused) => {
@@ -136,10 +192,12 @@ impl Sandbox {
         &self,
         call: &Call<'_>,
         (now, fault): (Timestamp, UpstreamFault),
-        work: impl FnOnce(&Call<'_>, Timestamp) -> Result<Answer, Refused>,
+        work: impl FnOnce(&Call<'_>, (Timestamp, UpstreamFault)) -> Result<Answer, Refused>,
     ) -> Result<Answer, Refused> {
         talk_v3::prove((&self.credentials, &self.keys), call, now)?;
-        talk_v3::check_headers(&self.credentials, call)?;
+        self.ensure_certificate(now);
+        let known = |serial: &str| self.key_named(serial).is_some();
+        talk_v3::check_headers(call, &known)?;
         match fault {
             UpstreamFault::SystemError => Err(talk_v3::busy()),
             UpstreamFault::RateLimited => {
@@ -152,13 +210,19 @@ impl Sandbox {
                 Err(refused(code.status(), code.code(), &message, 268_435_456))
             }
             UpstreamFault::Accepted => Ok(Answer::Accepted),
-            _ => work(call, now),
+            _ => work(call, (now, fault)),
         }
     }
 
     /// Signs every answer that says done, an empty one too.
-    fn signed(&self, answer: Answer, now: Timestamp, fault: UpstreamFault) -> Response {
+    fn signed(
+        &self,
+        answer: Answer,
+        (call, now): (&Call<'_>, Timestamp),
+        fault: UpstreamFault,
+    ) -> Response {
         let (body, answer) = match answer {
+            Answer::File(body) => return web::text(StatusCode::OK, "text/plain", body),
             Answer::Json(value) => {
                 let body = value.to_string().into_bytes();
                 let answer = web::text(StatusCode::OK, "application/json", body.clone());
@@ -167,8 +231,10 @@ impl Sandbox {
             Answer::NoContent => (vec![], web::empty(StatusCode::NO_CONTENT)),
             Answer::Accepted => (vec![], web::empty(StatusCode::ACCEPTED)),
         };
-        let serial = &self.credentials.wechat_key_id;
-        let mut headers = wechatpay_headers(&self.keys.wechat, serial, now, &body);
+        let id = &self.credentials.wechat_key_id;
+        let signer = self.book().certificates.answers(call.wechatpay_serial, id);
+        let (key, serial) = self.key_of(&signer);
+        let mut headers = wechatpay_headers(key, serial, now, &body);
         match fault {
             UpstreamFault::BadSign => spoil(&mut headers),
             UpstreamFault::Probe => probe(&mut headers),

@@ -5,8 +5,12 @@
 //! of its routes; `gateway`
 //! answers on WeChat's own paths, `control` on ours.
 
+mod bill_calls;
+mod bill_print;
+mod bills;
 mod calls_v2;
 mod calls_v3;
+mod certificates;
 mod clock;
 mod codes;
 mod control;
@@ -44,7 +48,11 @@ mod verdicts;
 #[cfg(test)]
 mod alive_test;
 #[cfg(test)]
+mod bills_tests;
+#[cfg(test)]
 mod calls_table;
+#[cfg(test)]
+mod certificates_alive;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -78,9 +86,12 @@ use crate::base::rsa::BadKey;
 use crate::base::{Clock, Timestamp};
 use crate::web::{Client, Method, Route, route};
 
+pub use certificates::VerifyMode;
 pub use credentials::{Credentials, CredentialsError};
 pub use running::{Running, StartError, start};
 
+use bills::Bills;
+use certificates::{Certificates, Change};
 use clock::Followers;
 use credentials::Keys;
 use delivery::Due;
@@ -112,6 +123,8 @@ struct Book {
     shop: String,
     trades: Trades,
     refunds: Refunds,
+    certificates: Certificates,
+    bills: Bills,
     due: Due,
     faults: Pending,
     verdicts: Verdicts,
@@ -127,6 +140,8 @@ impl Sandbox {
                 shop: "http://127.0.0.1:8080".to_owned(),
                 trades: Trades::new(),
                 refunds: Refunds::new(),
+                certificates: Certificates::default(),
+                bills: Bills::new(),
                 due: Due::default(),
                 faults: Pending::default(),
                 verdicts: Verdicts::default(),
@@ -157,7 +172,16 @@ impl Sandbox {
     /// The `[wechat]` TOML section with which a server talks to this simulator.
     pub fn config_toml(&self) -> String {
         let url = self.url.get().map_or("", String::as_str);
-        self.credentials.config_toml(url)
+        let config = self.credentials.config_toml(url);
+        match self.book().certificates.mode {
+            VerifyMode::PublicKey => config,
+            mode => config + &format!("verify_with = \"{mode}\"\n"),
+        }
+    }
+
+    /// Chooses what the merchant verifies WeChat with; at first it is the public key.
+    pub fn verify_with(&self, mode: VerifyMode) {
+        self.change_certificates(&Change::to(mode), self.now());
     }
 
     fn now(&self) -> Timestamp {

@@ -3,10 +3,11 @@
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 
-use super::credentials::{Credentials, Keys};
+use super::credentials::Credentials;
 use super::sign_v2::{self, SignType};
 use super::sign_v3::wechatpay_headers;
 use super::trades::{Payment, Protocol, Trade};
+use crate::base::rsa::PrivateKey;
 use crate::base::secret::{random, random_text};
 use crate::base::xml::Fields;
 use crate::base::{Fen, Timestamp, cipher};
@@ -37,6 +38,14 @@ impl Notice {
             delayed: false,
         }
     }
+}
+
+/// Who tells: the account, and the key that signs a v3 notify.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) credentials: &'a Credentials,
+    pub(super) key: &'a PrivateKey,
+    pub(super) serial: &'a str,
 }
 
 /// What a notify says; each wrong kind is wrong in one thing only.
@@ -74,11 +83,12 @@ fn told(trade: &Trade, credentials: &Credentials, telling: Telling) -> Told {
 
 /// The notify of one payment, in the protocol of its order.
 pub(super) fn build(
-    (credentials, keys): (&Credentials, &Keys),
+    whose: &Whose<'_>,
     (trade, payment): (&Trade, &Payment),
     telling: Telling,
     now: Timestamp,
 ) -> Outgoing {
+    let credentials = whose.credentials;
     let told = told(trade, credentials, telling);
     let (headers, body) = match trade.order.protocol {
         Protocol::V2(sign_type) => {
@@ -89,8 +99,7 @@ pub(super) fn build(
         }
         Protocol::V3 => {
             let body = v3_body((trade, payment), &told, credentials);
-            let mut headers =
-                wechatpay_headers(&keys.wechat, &credentials.wechat_key_id, now, &body);
+            let mut headers = wechatpay_headers(whose.key, whose.serial, now, &body);
             misled(&mut headers, telling);
             headers.push(("Content-Type", "application/json".to_owned()));
             (headers, body)

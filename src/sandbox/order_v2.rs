@@ -61,6 +61,7 @@ pub(super) fn order(
             .get("attach")
             .filter(|a| !a.is_empty())
             .map(str::to_owned),
+        description: fields.text("body").to_owned(),
         pays_until: Timestamp::from_compact(fields.text("time_expire")),
         fingerprint: sign_v2::fingerprint(fields),
     })

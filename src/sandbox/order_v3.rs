@@ -40,6 +40,7 @@ pub(super) fn order(
         total: Fen::new(total.unwrap_or_default()),
         notify_url: text("/notify_url").unwrap_or_default().to_owned(),
         attach: text("/attach").map(str::to_owned),
+        description: text("/description").unwrap_or_default().to_owned(),
         pays_until: text("/time_expire").and_then(Timestamp::from_rfc3339),
         fingerprint: hash::sha256(body.to_string().as_bytes()),
     })

@@ -22,6 +22,7 @@ pub(super) fn placed(sandbox: &Sandbox, protocol: Protocol) -> String {
         total: Fen::new(5980),
         notify_url: "http://127.0.0.1:1/n".to_owned(),
         attach: None,
+        description: String::new(),
         pays_until: None,
         fingerprint: [0; 32],
     };

@@ -3,8 +3,8 @@
 use data_encoding::BASE64;
 use serde_json::json;
 
-use super::credentials::{Credentials, Keys};
-use super::notify::{FOREIGN_APPID, Telling, misled, sealed_envelope};
+use super::credentials::Credentials;
+use super::notify::{FOREIGN_APPID, Telling, Whose, misled, sealed_envelope};
 use super::refunds::{Refund, Source, Status};
 use super::refunds_v2::{spaced, status_name};
 use super::sign_v3::wechatpay_headers;
@@ -19,12 +19,13 @@ const FOREIGN_MCHID: &str = "1900000001";
 
 /// The notify of a refund's end, in the protocol it was asked in; `None` without a URL for it.
 pub(super) fn build(
-    (credentials, keys): (&Credentials, &Keys),
+    whose: &Whose<'_>,
     refund: &Refund,
     telling: Telling,
     now: Timestamp,
 ) -> Option<Outgoing> {
     let url = refund.wanted.notify_url.clone()?;
+    let credentials = whose.credentials;
     let (headers, body) = match refund.wanted.protocol {
         Protocol::V2(_) => {
             let headers = vec![("Content-Type", "text/xml".to_owned())];
@@ -32,8 +33,7 @@ pub(super) fn build(
         }
         Protocol::V3 => {
             let body = v3_body(credentials, refund, telling);
-            let serial = &credentials.wechat_key_id;
-            let mut headers = wechatpay_headers(&keys.wechat, serial, now, &body);
+            let mut headers = wechatpay_headers(whose.key, whose.serial, now, &body);
             misled(&mut headers, telling);
             headers.push(("Content-Type", "application/json".to_owned()));
             (headers, body)

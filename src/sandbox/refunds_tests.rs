@@ -81,7 +81,7 @@ fn refund_v3(book: &mut Book, body: &Value, at: Timestamp) -> Result<Value, Stri
     let bytes = body.to_string().into_bytes();
     match refunds_v3::apply(book, &right_headers(&bytes), at) {
         Ok(Answer::Json(object)) => Ok(object),
-        Ok(Answer::NoContent | Answer::Accepted) => Err("20x".to_owned()),
+        Ok(Answer::NoContent | Answer::Accepted | Answer::File(_)) => Err("20x".to_owned()),
         Err(refused) => Err(format!("{} {}", refused.code, refused.field())),
     }
 }

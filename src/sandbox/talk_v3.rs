@@ -152,8 +152,13 @@ fn mismatch(call: &Call<'_>, string: &[u8]) -> Refused {
     }
 }
 
-/// Checks the headers every call must bear. Source: 微信支付 APIv3 · 接口规则, 请求头.
-pub(super) fn check_headers(credentials: &Credentials, call: &Call<'_>) -> Result<(), Refused> {
+/// Checks the headers every call must bear; `is_ours` knows the keys `Wechatpay-Serial` may name.
+///
+/// Source: 微信支付 APIv3 · 接口规则, 请求头.
+pub(super) fn check_headers(
+    call: &Call<'_>,
+    is_ours: &dyn Fn(&str) -> bool,
+) -> Result<(), Refused> {
     let takes_json = |accept: &str| accept.contains("application/json") || accept.contains("*/*");
     if !call.accept.is_some_and(takes_json) {
         return Err(bad_param("Accept", "应为application/json", "header"));
@@ -166,8 +171,8 @@ pub(super) fn check_headers(credentials: &Credentials, call: &Call<'_>) -> Resul
         return Err(bad_param("Content-Type", "应为application/json", "header"));
     }
     match call.wechatpay_serial {
-        Some(serial) if serial != credentials.wechat_key_id => {
-            let message = "Wechatpay-Serial有误：不是本商户可用的微信支付公钥ID";
+        Some(serial) if !is_ours(serial) => {
+            let message = "Wechatpay-Serial有误：不是本商户可用的微信支付公钥ID或平台证书序列号";
             Err(refused(400, "INVALID_REQUEST", message, 268_435_461))
         }
         Some(_) | None => Ok(()),

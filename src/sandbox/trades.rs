@@ -41,6 +41,7 @@ pub(super) struct Wanted {
     pub(super) total: Fen,
     pub(super) notify_url: String,
     pub(super) attach: Option<String>,
+    pub(super) description: String,
     pub(super) pays_until: Option<Timestamp>,
     /// A digest of every parameter that a repeat must not change.
     pub(super) fingerprint: [u8; 32],

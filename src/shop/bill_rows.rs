@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::bill_refunds::TakenIn;
 use super::reconcile::{Bill, Compared, Run, batches, next_batch};
 use super::truth::Found;
 use super::{Shop, ShopError};
-use crate::base::{OrderNo, OutTradeNo};
-use crate::model::AttemptState;
+use crate::base::{Fen, OrderNo, OutTradeNo};
 use crate::model::reconcile::{
     BillRow, Class, LocalPayment, LocalRefund, Verdict, judge_payment, judge_refund,
 };
@@ -23,7 +23,9 @@ struct Open {
     row: BillRow,
     verdict: Verdict,
     ours: Option<OrderNo>,
-    local: Option<crate::base::Fen>,
+    local: Option<Fen>,
+    /// Whether neither its payment nor its refund is of ours.
+    is_foreign: bool,
 }
 
 impl Shop {
@@ -39,10 +41,10 @@ impl Shop {
             compared.matched = compared.matched.saturating_add(matched);
             let mut differences = Vec::with_capacity(open.len());
             for one in open {
-                let healing = match &one.verdict {
-                    Verdict::Unpaid(number) => Some(self.heal(number, &mut silent).await?),
-                    Verdict::Matched | Verdict::ForeignRefund(_) | Verdict::Differs(..) => None,
-                };
+                if one.is_foreign && !compared.lists_foreign() {
+                    continue;
+                }
+                let healing = self.heal(&one, &mut silent).await?;
                 if healing == Some(Healing::Unasked) {
                     compared.unasked = compared.unasked.saturating_add(1);
                 }
@@ -53,25 +55,29 @@ impl Shop {
         Ok(compared)
     }
 
-    /// Has WeChat asked about a payment that its bill has and we do not; its answer counts, not
-    /// the bill.
-    async fn heal(&self, number: &OutTradeNo, silent: &mut u64) -> Result<Healing, ShopError> {
-        if *silent >= SILENT {
-            return Ok(Healing::Unasked);
-        }
-        match self.ask_about(number).await {
-            Ok(Some(Found::Paid)) => {
-                *silent = 0;
-                Ok(Healing::Healed)
+    /// Has WeChat asked about money that its bill has and we do not; its answer counts, not the
+    /// bill. `None` when there is nothing to ask.
+    async fn heal(&self, open: &Open, silent: &mut u64) -> Result<Option<Healing>, ShopError> {
+        let asked = match (&open.verdict, &open.row) {
+            (Verdict::Matched | Verdict::Differs(..), _)
+            | (Verdict::ForeignRefund(_), BillRow::Payment(_)) => return Ok(None),
+            _ if *silent >= SILENT => return Ok(Some(Healing::Unasked)),
+            (Verdict::Unpaid(number), _) => self.ask_about(number).await.map(Healing::of_payment),
+            (Verdict::ForeignRefund(number), BillRow::Refund(bill)) => {
+                let taken = self.take_in_refund(number, &bill.refund_no).await;
+                taken.map(|taken| Healing::of_refund(taken, bill.amount))
             }
-            Ok(Some(Found::Closed | Found::Unpaid | Found::Absent | Found::Strange(_))) => {
-                *silent = 0;
-                Ok(Healing::Denied)
+        };
+        match asked {
+            Ok(healing) => {
+                if healing != Healing::Unasked {
+                    *silent = 0;
+                }
+                Ok(Some(healing))
             }
-            Ok(None) => Ok(Healing::Unasked),
             Err(ShopError::Wechat(_)) => {
                 *silent = silent.saturating_add(1);
-                Ok(Healing::Unasked)
+                Ok(Some(Healing::Unasked))
             }
             Err(error) => Err(error),
         }
@@ -82,23 +88,39 @@ impl Shop {
         let Some(_turn) = self.turns.wait(number.order_no(), TURN_WITHIN).await else {
             return Ok(None);
         };
-        let wanted = number.clone();
-        let read = self
-            .store
-            .read(move |view| attempts::attempt(view, &wanted).map_err(ShopError::from));
-        match read.await? {
+        match self.attempt_of(number).await? {
             None => Ok(None),
             Some(attempt) => self.ask(&attempt).await.map(Some),
         }
     }
 }
 
-/// What asking about a payment that only the bill has came to.
+/// What asking about money that only the bill has came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Healing {
     Healed,
     Denied,
     Unasked,
+}
+
+impl Healing {
+    fn of_payment(found: Option<Found>) -> Self {
+        match found {
+            Some(Found::Paid) => Self::Healed,
+            Some(Found::Closed | Found::Unpaid | Found::Absent | Found::Strange(_)) => Self::Denied,
+            None => Self::Unasked,
+        }
+    }
+
+    fn of_refund(taken: TakenIn, billed: Fen) -> Self {
+        match taken {
+            TakenIn::Known(amount) if amount == billed => Self::Healed,
+            TakenIn::Known(_) | TakenIn::Absent | TakenIn::Differs(_) | TakenIn::Unpaid => {
+                Self::Denied
+            }
+            TakenIn::Busy => Self::Unasked,
+        }
+    }
 }
 
 /// How many rows are the same here, and the others.
@@ -123,6 +145,7 @@ fn judged(read: &impl Read, batch: Vec<BillRow>) -> Result<(u64, Vec<Open>), Sto
         }
         let ours = payment.map(|payment| payment.out_trade_no.order_no().clone());
         open.push(Open {
+            is_foreign: ours.is_none() && local.is_none(),
             row,
             verdict,
             ours,
@@ -140,10 +163,7 @@ fn local_payment(read: &impl Read, number: &str) -> Result<Option<LocalPayment>,
     Ok(attempt.map(|attempt| LocalPayment {
         out_trade_no: attempt.out_trade_no,
         amount: attempt.amount,
-        paid: match attempt.state {
-            AttemptState::Paid => attempt.transaction_id.map(|id| id.to_string()),
-            AttemptState::Open | AttemptState::Closed => None,
-        },
+        paid: attempt.transaction_id.map(|id| id.to_string()),
     }))
 }
 
@@ -161,10 +181,14 @@ fn local_refund(read: &impl Read, number: &str) -> Result<Option<LocalRefund>, S
 fn difference(open: Open, run: Run, healing: Option<Healing>) -> DayRow {
     let (class, reason) = match open.verdict {
         Verdict::Differs(class, why) => (class, why),
-        Verdict::ForeignRefund(_) => (
-            Class::MissingLocal,
-            "这笔退款不是本系统发起的，可能是在微信商户平台操作的",
-        ),
+        Verdict::ForeignRefund(_) => {
+            let why = match healing {
+                Some(Healing::Healed) => "不是本店发起的退款：已向微信查询并收下",
+                Some(Healing::Denied) => "不是本店发起的退款：微信查询的结果没有它，或与账单不符",
+                Some(Healing::Unasked) | None => "不是本店发起的退款：未能向微信查询",
+            };
+            (Class::MissingLocal, why)
+        }
         Verdict::Matched | Verdict::Unpaid(_) => {
             let why = match healing {
                 Some(Healing::Healed) => "账单已付、本地未付：已向微信查询并入账",

@@ -160,10 +160,7 @@ impl Shop {
                 return Ok::<_, ShopError>(());
             }
             let all = attempts::all(tx, &order_no)?;
-            if all
-                .iter()
-                .all(|attempt| attempt.state == AttemptState::Closed)
-            {
+            if all.iter().all(is_over) {
                 let mut desk = Desk { tx, key: &key, now };
                 desk.decide(&order, OrderEvent::ClosedAtWechat)?;
             }
@@ -265,6 +262,15 @@ impl Shop {
 struct Wish {
     owner: Owner,
     closer: Closer,
+}
+
+/// Whether nothing that counts can come in on `attempt` any more.
+fn is_over(attempt: &Attempt) -> bool {
+    match attempt.state {
+        AttemptState::Open => false,
+        AttemptState::Closed => true,
+        AttemptState::Paid => !attempt.counted,
+    }
 }
 
 /// Why the order is not closed, and when it is tried again.

@@ -41,6 +41,11 @@ impl Desk<'_, '_> {
                 goods::return_stock(self.tx, &order.lines)?;
             }
             Effect::Note { .. } if trial::is(Planted::Untold) => return Ok(()),
+            Effect::RefundSurplus { .. } | Effect::RefundLate
+                if trial::is(Planted::SurplusKept) =>
+            {
+                return Ok(());
+            }
             _ => {}
         }
         match effect {

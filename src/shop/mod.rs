@@ -8,6 +8,7 @@ pub mod asking;
 pub mod beside;
 mod bill_days;
 mod bill_missing;
+mod bill_refunds;
 mod bill_rows;
 mod certificates;
 pub mod checkout;
@@ -35,6 +36,7 @@ mod refund_requests;
 #[cfg(test)]
 mod refund_tests;
 pub mod refunds;
+mod remedies;
 mod reports;
 mod runner;
 pub mod settling;

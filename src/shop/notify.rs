@@ -225,7 +225,10 @@ pub(super) fn apply(
 }
 
 /// Counts money that is checked: for its order, or as too much.
-fn count_in(
+///
+/// # Errors
+/// Store errors.
+pub(super) fn count_in(
     desk: &mut Desk<'_, '_>,
     order: Order,
     attempt: &Attempt,

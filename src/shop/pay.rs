@@ -10,7 +10,11 @@ use super::trace::{clock_time, exchange_entries};
 use super::truth::Closing;
 use super::{Shop, ShopError};
 use crate::base::cipher::FieldKey;
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::base::{OrderNo, OutTradeNo, PrepayId, Timestamp, Uid};
+#[cfg(test)]
+use crate::model::Protocol;
 use crate::model::attempt::{PayStep, Standing, pay_step};
 use crate::model::{Attempt, AttemptState, Entry, Order, Refusal};
 use crate::store::orders::{self, Owner};
@@ -303,6 +307,17 @@ impl Shop {
     }
 
     fn sign(&self, attempt: &Attempt, prepay_id: &PrepayId) -> Result<PayParams, ShopError> {
+        #[cfg(test)]
+        if trial::is(Planted::ParamsMixed) {
+            let protocol = match attempt.protocol {
+                Protocol::V3 => Protocol::V2HmacSha256,
+                Protocol::V2Md5 | Protocol::V2HmacSha256 => Protocol::V3,
+            };
+            let params = self
+                .wechat
+                .pay_params(protocol, prepay_id, self.clock.now());
+            return Ok(params?);
+        }
         Ok(self
             .wechat
             .pay_params(attempt.protocol, prepay_id, self.clock.now())?)

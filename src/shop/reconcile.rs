@@ -22,6 +22,8 @@ use crate::wechat::{Fetched, Trace, WechatError};
 
 /// How many rows are compared at a time.
 const BATCH: usize = 256;
+/// How many rows of trades that are not ours are listed for a day.
+const FOREIGN_MAX: u64 = if cfg!(test) { 20 } else { 50_000 };
 /// When the bill of the day before is there. Source: 微信支付 APIv2, APIv3 · 账单 (10:00).
 const READY: Duration = Duration::from_secs(10 * 3600);
 
@@ -41,8 +43,27 @@ pub(super) type Bill = Arc<Mutex<BillFile<File>>>;
 pub(super) struct Compared {
     pub(super) bill_rows: u64,
     pub(super) matched: u64,
-    /// Payments that WeChat could not be asked about: the day is tried again for them.
+    /// Payments and refunds that WeChat could not be asked about: the day is tried again for them.
     pub(super) unasked: u64,
+    /// Rows of trades that are not ours and are listed.
+    pub(super) foreign: u64,
+    /// Those behind the last that is listed.
+    pub(super) unlisted: u64,
+}
+
+impl Compared {
+    /// Whether one more row of a trade that is not ours is listed; else it is only counted. Where
+    /// a merchant number is shared, a bill may be full of them.
+    pub(super) fn lists_foreign(&mut self) -> bool {
+        let lists = self.foreign < FOREIGN_MAX;
+        let count = if lists {
+            &mut self.foreign
+        } else {
+            &mut self.unlisted
+        };
+        *count = count.saturating_add(1);
+        lists
+    }
 }
 
 /// When the bill of `day` can be had.
@@ -151,7 +172,7 @@ impl Shop {
         let (status, reason) = match compared.unasked {
             0 => (DayStatus::Done, String::new()),
             n => {
-                let reason = format!("有 {n} 笔账单已付、本地未付的款未能向微信查询，稍后再对");
+                let reason = format!("账单上有 {n} 笔本地没有的收款或退款未能向微信查询，稍后再对");
                 (DayStatus::Failed, reason)
             }
         };
@@ -161,6 +182,7 @@ impl Shop {
             known.reason.clone_from(&reason);
             known.bill_rows = compared.bill_rows;
             known.matched = compared.matched;
+            known.unlisted = compared.unlisted;
             reconciliations::put(tx, &known)?;
             Ok::<_, ShopError>(known)
         });
@@ -207,6 +229,7 @@ fn require(tx: &Tx<'_>, day: Day) -> Result<Reconciliation, StoreError> {
 fn tell(known: &Reconciliation) {
     let [missing_local, missing_wechat, amount_differs] = known.rows;
     let (date, open, matched) = (known.day, known.open_rows(), known.matched);
+    let unlisted = known.unlisted;
     if open == 0 {
         tracing::info!(%date, matched, "对账完成，没有未处理的差异");
         return;
@@ -219,6 +242,7 @@ fn tell(known: &Reconciliation) {
         missing_local,
         missing_wechat,
         amount_differs,
+        unlisted,
         "对账发现差异，请处理"
     );
 }

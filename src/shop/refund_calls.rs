@@ -10,7 +10,7 @@ use super::trace::exchange_entries;
 use super::{Shop, ShopError};
 use crate::base::{OrderNo, RefundNo, Timestamp};
 use crate::model::refund_room::{Room, wait, wait_of};
-use crate::model::{Attempt, Entry, LastError, Refund, RefundKind};
+use crate::model::{Attempt, Entry, LastError, Protocol, Refund, RefundKind};
 use crate::store::orders::{self, Owner};
 use crate::store::{Tx, attempts, refunds};
 use crate::wechat::{Cause, RefundKey, RefundOrder, RefundState, Trace, WechatError};
@@ -201,6 +201,21 @@ impl Shop {
             self.take_refund_state(state).await?;
         }
         Ok(())
+    }
+
+    /// Money that had gone back before we heard that it came in: its refunds are not ours.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(super) async fn learn_gone_back(&self, attempt: &Attempt) -> Result<(), ShopError> {
+        if attempt.protocol != Protocol::V3 {
+            return self.learn_refunds(attempt).await;
+        }
+        let text = "微信说这笔付款已有退款，而退款不是由本店发起的；v3 不能按订单查退款，\
+                    等退款通知，或由退款当天的账单得知";
+        let entry = Entry::new(self.clock.now(), "refund.unknown", text);
+        let order_no = attempt.out_trade_no.order_no().clone();
+        self.keep_entries(order_no, vec![entry]).await
     }
 
     /// Keeps what WeChat told of a refund; what does not fit is alarmed and looked at again.

@@ -2,6 +2,8 @@
 
 use super::ShopError;
 use super::effects::Desk;
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::base::{Fen, RefundNo, Timestamp, TransactionId};
 use crate::model::refund::{Claimed, NewRefund, RefundEffect, RefundMismatch, Told};
 use crate::model::refund_room::{Room, counts, stock_returns, wait, wait_of};
@@ -55,6 +57,7 @@ pub(super) fn open_in(
     let of_attempt = |refund: &&Refund| refund.out_trade_no == attempt.out_trade_no;
     let nth = others.iter().filter(of_attempt).count();
     let reason = match kind {
+        RefundKind::Surplus if order.paid_by.is_none() => "付款与订单不符，退回付款",
         RefundKind::Surplus => "订单重复支付，退回多付的钱",
         RefundKind::Late => "订单已关闭，退回付款",
         RefundKind::Merchant | RefundKind::External => "退款",
@@ -190,6 +193,22 @@ impl Desk<'_, '_> {
         let order_no = &refund.order_no;
         let order = orders::require_order(self.tx, self.key, order_no, Owner::Any)?;
         let mut alarms = vec![];
+        #[cfg(test)]
+        let effects = match trial::is(Planted::RefundMiscounted) {
+            true if effects.contains(&RefundEffect::Count) => {
+                let amount = Fen::new(refund.amount.get().saturating_sub(1));
+                let less = Refund {
+                    amount,
+                    ..refund.clone()
+                };
+                self.count_refund(&order, &less)?;
+                let others = effects.into_iter();
+                others
+                    .filter(|other| *other != RefundEffect::Count)
+                    .collect()
+            }
+            true | false => effects,
+        };
         for effect in effects {
             match effect {
                 RefundEffect::Count => alarms.extend(self.count_refund(&order, &refund)?),

@@ -3,6 +3,7 @@
 use super::effects::Desk;
 use super::{Shop, ShopError};
 use crate::base::{OrderNo, Timestamp, Uid};
+use crate::model::refund_request::check_said;
 use crate::model::{Order, RefundRequest, Refusal};
 use crate::store::orders::{self, Owner};
 use crate::store::{Tx, refunds};
@@ -45,6 +46,7 @@ impl Shop {
         let key = self.field_key();
         let write = self.store.write(move |tx: &mut Tx<'_>| {
             let order = orders::require_order(tx, &key, &order_no, Owner::Any)?;
+            check_said(&answer)?;
             let open = refunds::request(tx, &order_no)?;
             let wish = open.ok_or(Refusal::OrderState)?.declined(&answer)?;
             refunds::put_request(tx, &order_no, &wish)?;

@@ -1,13 +1,12 @@
 //! What the merchant does about a difference: asks WeChat, gives the money back, or has seen it.
+//!
+//! What the first two do to an order is in `remedies`.
 
-use super::truth::Found;
 use super::{Shop, ShopError};
-use crate::base::{Day, OutTradeNo};
+use crate::base::Day;
 use crate::model::Refusal;
 use crate::model::reconcile::Class;
-use crate::store::reconciliations::{
-    self, DayRow, Reconciliation, RowKind, Settled, Settling, put_rows,
-};
+use crate::store::reconciliations::{self, DayRow, Reconciliation, Settled, Settling, put_rows};
 use crate::store::{Page, PageWanted, Tx};
 
 /// What is to be done about a difference.
@@ -89,6 +88,7 @@ impl Shop {
     ///
     /// # Errors
     /// [`Refusal::RowNotFound`]; [`Refusal::RowStays`] with why it cannot be settled this way;
+    /// [`Refusal::RefundManual`] for money that only the merchant platform can give back;
     /// [`ShopError::Wechat`]; store errors.
     pub async fn settle(&self, wanted: Settle) -> Result<Vec<DayRow>, ShopError> {
         let _turn = self.reconciling.lock().await;
@@ -138,51 +138,8 @@ impl Shop {
         });
         write.await
     }
-
-    /// Applies what WeChat says of a payment to the order it belongs to.
-    async fn adopt(&self, open: &[DayRow]) -> Result<Settling, ShopError> {
-        if open.iter().any(|row| row.kind == RowKind::Refund) {
-            return Err(stays("这一行是退款：请在订单的退款里处理，或标记为已看过"));
-        }
-        let number = ours(open)?;
-        match self.ask_about(&number).await? {
-            Some(Found::Paid) => Ok(Settling::Adopted),
-            Some(Found::Strange(_)) => Err(stays(
-                "微信说已支付，但与支付单不符（金额、appid 或交易号）：请退款，或标记为已看过",
-            )),
-            Some(Found::Unpaid | Found::Closed | Found::Absent) => {
-                Err(stays("微信说这笔支付没有付款，没有可以入账的钱"))
-            }
-            None => Err(stays("这个订单正在处理，请稍后再试")),
-        }
-    }
-
-    /// Gives the money of a payment back. The merchant's own refund of the order does it: here is
-    /// only said where.
-    async fn give_back(&self, open: &[DayRow]) -> Result<Settling, ShopError> {
-        let number = ours(open)?;
-        match self.ask_about(&number).await? {
-            Some(Found::Paid) => Err(stays("这笔钱已在订单里入账：请在该订单上退款")),
-            Some(Found::Closed) => Ok(Settling::Refunded),
-            Some(Found::Strange(_) | Found::Unpaid | Found::Absent) | None => {
-                Err(stays("请在微信商户平台退款，退款后再处理这一行"))
-            }
-        }
-    }
-}
-
-/// The attempt of ours that the rows are about.
-fn ours(open: &[DayRow]) -> Result<OutTradeNo, ShopError> {
-    let foreign = "这笔交易不是本系统的订单：请在微信商户平台处理，或标记为已看过";
-    let row = open.iter().find(|row| row.ours.is_some());
-    let number = row.and_then(|row| row.out_trade_no.parse().ok());
-    number.ok_or_else(|| stays(foreign))
-}
-
-fn stays(why: &'static str) -> ShopError {
-    Refusal::RowStays { why }.into()
 }
 
 #[cfg(test)]
 #[path = "settling_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -11,6 +11,8 @@ use super::subscribe::tell_paid;
 use super::trace::exchange_entries;
 use super::{Shop, ShopError};
 use crate::base::OutTradeNo;
+#[cfg(test)]
+use crate::base::trial::{self, Planted};
 use crate::model::attempt::{Mismatch, Standing};
 use crate::model::{Attempt, AttemptState, Entry, Payment, Protocol};
 use crate::store::{Tx, attempts, queries};
@@ -57,12 +59,30 @@ impl Shop {
     ///
     /// Source: 微信支付 APIv2, APIv3 · 查询订单.
     pub(super) async fn ask(&self, attempt: &Attempt) -> Result<Found, ShopError> {
+        self.ask_payment(attempt).await.map(|(found, _)| found)
+    }
+
+    /// As [`Shop::ask`], with the payment that WeChat told of, whether it counts or not.
+    ///
+    /// # Errors
+    /// As [`Shop::ask`].
+    pub(super) async fn ask_payment(
+        &self,
+        attempt: &Attempt,
+    ) -> Result<(Found, Option<Payment>), ShopError> {
         let asked_as = self.reachable(attempt)?;
         let trace = Trace::new(&self.clock);
         let outcome = self.wechat.query(&asked_as, &trace).await;
         let entries = exchange_entries("wechat.query", &trace);
         match outcome {
-            Ok(trade) => self.take_trade(attempt, trade, entries).await,
+            Ok(trade) => {
+                let payment = trade.payment.clone().map(|payment| Payment {
+                    protocol: attempt.protocol,
+                    ..payment
+                });
+                let found = self.take_trade(attempt, trade, entries).await?;
+                Ok((found, payment))
+            }
             Err(error) => {
                 let order_no = attempt.out_trade_no.order_no().clone();
                 self.keep_entries(order_no, entries).await?;
@@ -79,6 +99,8 @@ impl Shop {
     ) -> Result<Found, ShopError> {
         // Refunded means: it was paid first, and that is counted first.
         let was_paid = matches!(trade.state, TradeState::Paid | TradeState::Refunded);
+        #[cfg(test)]
+        let was_paid = was_paid && !trial::is(Planted::QueryUnheard);
         if let Some(payment) = trade.payment.filter(|_| was_paid) {
             // A query is verified in the protocol it was asked in; only a notify must match.
             let payment = Payment {
@@ -140,6 +162,10 @@ impl Shop {
             Ok::<_, ShopError>(applied)
         });
         match (write.await?, money) {
+            (Applied::Now, Money::GoneBack) => {
+                self.learn_gone_back(attempt).await?;
+                Ok(Found::Paid)
+            }
             (Applied::Now | Applied::Before, _) => Ok(Found::Paid),
             // What was wrong with it went back to the payer: nothing can come in on it any more.
             (Applied::Mismatched(_), Money::GoneBack) => Ok(Found::Closed),
@@ -245,7 +271,7 @@ impl Shop {
 
     /// The attempt as it can be asked about: v2 and v3 share one set of orders, so what was opened
     /// with keys that are gone is reached with those that are there.
-    fn reachable(&self, attempt: &Attempt) -> Result<Attempt, WechatError> {
+    pub(super) fn reachable(&self, attempt: &Attempt) -> Result<Attempt, WechatError> {
         if self.settings.mchid.as_ref() != Some(&attempt.mchid) {
             let advice = "这笔支付属于另一个商户号，现在的配置无法查询或关闭它";
             return Err(WechatError::refused_here(Cause::Config, advice));

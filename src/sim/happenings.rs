@@ -28,6 +28,7 @@ pub(super) enum Act {
     Orders,
     Pays,
     PaysAnything,
+    PaysTwice,
     IsToldAgain,
     Cancels,
     Receives,
@@ -59,7 +60,8 @@ const HAPPENINGS: &[(u64, Happening)] = &[
     (2, Happening::Person(Act::LogsIn)),
     (18, Happening::Person(Act::Orders)),
     (24, Happening::Person(Act::Pays)),
-    (6, Happening::Person(Act::PaysAnything)),
+    (12, Happening::Person(Act::PaysAnything)),
+    (8, Happening::Person(Act::PaysTwice)),
     (4, Happening::Person(Act::IsToldAgain)),
     (6, Happening::Person(Act::Cancels)),
     (4, Happening::Person(Act::Receives)),
@@ -119,6 +121,7 @@ impl World {
             Act::Orders => self.place(buyer).await,
             Act::Pays => self.pay().await,
             Act::PaysAnything => self.pay_any().await,
+            Act::PaysTwice => self.pay_twice(buyer).await,
             Act::IsToldAgain => self.tell_again().await,
             Act::Cancels => self.with_order("cancel", None).await,
             Act::Receives => self.with_order("receive", None).await,
@@ -169,16 +172,19 @@ impl World {
             Blow::PowerWillFail => {
                 let operations = self.random().below(40);
                 self.machine.cut_after(operations);
+                trial::met("fault power failing");
                 self.note(format!(
                     "the power fails after {operations} more operations"
                 ));
             }
             Blow::SyncWillFail => {
                 self.machine.fail_next_sync();
+                trial::met("fault sync failing");
                 self.note("the next fdatasync fails");
             }
             Blow::ClockJumps => {
                 let by = *self.random().pick(JUMPS_S);
+                trial::met("fault clock jump");
                 self.clock.advance(i64::try_from(by).expect("small"));
                 self.note(format!("the clock jumps by {by} s"));
             }

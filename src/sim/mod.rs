@@ -15,6 +15,7 @@ mod merchant;
 mod people;
 mod random;
 mod survey;
+mod tally;
 mod tests;
 mod weather;
 mod world;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::ask::{Answer, Ask};
-use super::ledger::Promise;
+use super::ledger::{Known, Promise};
 use super::world::{World, checked};
 use crate::base::trial;
 use crate::web::Method;
@@ -132,33 +132,77 @@ impl World {
         let Some(known) = known else {
             return;
         };
-        let order_no = known.order_no;
-        let ask = Ask::post(format!("/api/v1/orders/{order_no}/pay"));
-        let what = format!("asks to pay {order_no}");
-        let Some(answer) = self.as_buyer(known.buyer, &what, ask).await else {
+        let Some(prepay_id) = self.open_payment(&known).await else {
             return;
         };
-        let package = answer.text("package");
-        let Some(prepay_id) = package
-            .strip_prefix("prepay_id=")
-            .filter(|_| answer.is_good())
-        else {
-            return;
-        };
-        {
-            let mut ledger = self.ledger();
-            ledger.know_prepay(&order_no, prepay_id);
-            ledger.promise(Promise::Opened { order_no });
-        }
-        self.judge_pay_params(&answer.body).await;
         let (pays, after) = {
             let mut random = self.random();
-            (random.percent(70), random.within_ms(2500))
+            (random.percent(60), random.within_ms(2500))
         };
         if pays {
             tokio::time::sleep(after).await;
-            self.pay_at_wechat(prepay_id.to_owned(), "none").await;
+            self.pay_at_wechat(prepay_id, "none").await;
         }
+    }
+
+    /// A buyer asks to pay, and gets what the WeChat app needs for it.
+    pub(super) async fn open_payment(self: &Arc<Self>, known: &Known) -> Option<String> {
+        let order_no = known.order_no.clone();
+        let ask = Ask::post(format!("/api/v1/orders/{order_no}/pay"));
+        let what = format!("asks to pay {order_no}");
+        let answer = self.as_buyer(known.buyer, &what, ask).await?;
+        let package = answer.text("package");
+        let prepay_id = package.strip_prefix("prepay_id=")?.to_owned();
+        {
+            let mut ledger = self.ledger();
+            ledger.know_prepay(&order_no, &prepay_id);
+            ledger.promise(Promise::Opened { order_no });
+        }
+        self.judge_pay_params(&answer.body).await;
+        Some(prepay_id)
+    }
+
+    /// One order is opened twice, because its amount changes between, and paid twice: the second
+    /// time when it has come anywhere in its life.
+    pub(super) async fn pay_twice(self: &Arc<Self>, buyer: usize) {
+        self.place(buyer).await;
+        let known = self.ledger().orders.last().cloned();
+        let Some(known) = known else {
+            return;
+        };
+        let Some(first) = self.open_payment(&known).await else {
+            return;
+        };
+        let path = format!("/admin/v1/orders/{}", known.order_no);
+        let freight = json!({ "freight_fen": 1 + self.random().below(900) });
+        let amended = Ask::new(Method::PATCH, &*path).with(freight);
+        self.as_merchant("haggles", amended).await;
+        let Some(second) = self.open_payment(&known).await else {
+            return;
+        };
+        self.pay_at_wechat(second, "none").await;
+        let parcel = json!({ "logistics_type": 4, "item_desc": "goods" });
+        let ends = self.random().below(3);
+        if ends > 0 {
+            let ship = Ask::post(format!("{path}/ship")).with(parcel);
+            self.as_merchant("ships at once", ship).await;
+        }
+        if ends > 1 {
+            let receive = Ask::post(format!("/api/v1/orders/{}/receive", known.order_no));
+            self.as_buyer(known.buyer, "receives at once", receive)
+                .await;
+        }
+        if self.random().percent(40) {
+            let order = Ask::get(&*path);
+            let order = self.as_merchant("looks", order).await;
+            let total = order.and_then(|order| order.body["total_fen"].as_u64());
+            let all = json!({ "amount_fen": total, "reason": "all of it" });
+            let refund = Ask::post(format!("{path}/refunds")).with(all);
+            self.as_merchant("refunds all", refund).await;
+        }
+        let later = self.random().within_ms(90_000);
+        tokio::time::sleep(later).await;
+        self.pay_at_wechat(first, "after_close").await;
     }
 
     async fn judge_pay_params(self: &Arc<Self>, params: &Value) {
@@ -175,7 +219,11 @@ impl World {
 
     /// The WeChat app takes the money.
     pub(super) async fn pay_at_wechat(self: &Arc<Self>, prepay_id: String, race: &str) {
-        let notify = *self.random().pick(&["send", "send", "send", "none"]);
+        // What nobody tells of after a close is found by the next day's bill alone.
+        let notify = match race {
+            "none" => *self.random().pick(&["send", "send", "send", "none"]),
+            _ => "send",
+        };
         trial::met(format!("fault payment notify {notify} race {race}"));
         let body = json!({ "prepay_id": prepay_id, "notify": notify, "race": race });
         let paid = self

@@ -64,6 +64,9 @@ impl World {
         loop {
             let path = format!("/admin/v1/orders?limit=100{cursor}");
             let answer = self.look(&Ask::get(path).by(&key)).await?;
+            if answer.status == 401 {
+                self.broke("the merchant's key is not kept");
+            }
             if !answer.is_good() {
                 return Err(answer.word());
             }

@@ -49,11 +49,6 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
     let order = || OrderRecord::seal(&samples::order(1, 0, 9), &field_key());
     let attempt = samples::attempt(&samples::order(1, 0, 9), 1);
     let paid = samples::paid(attempt.clone(), "4200000000202601010000000001");
-    let admin = AdminV1 {
-        name: "掌柜".to_owned(),
-        password_hash: "$argon2id$".to_owned(),
-        created_at: at(0),
-    };
     let first = IdempotencyV1 {
         body: [8; 32],
         created_at: at(0),
@@ -66,11 +61,7 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
         answer: RefundRecord::V1(refund()),
     };
     let number = attempt.out_trade_no.clone();
-    let row = DayRow {
-        settled: Some(samples::seen()),
-        ..samples::day_row(Class::AmountDiffers, "20260101ABCDEF_2")
-    };
-    vec![
+    let mut layouts = vec![
         ("number_v1", value(KEY, &NumberRecord::V1(300))),
         ("goods_v1", value(KEY, &GoodsRecord::V1(samples::goods(1)))),
         ("order_v1", value(KEY, &order())),
@@ -111,6 +102,23 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
             "unmatched_v1",
             value(KEY, &UnmatchedRecord::V1(samples::unmatched())),
         ),
+    ];
+    layouts.extend(later_layouts());
+    layouts
+}
+
+/// The same of what joined orders, payments and refunds.
+fn later_layouts() -> Vec<(&'static str, Vec<u8>)> {
+    let admin = AdminV1 {
+        name: "掌柜".to_owned(),
+        password_hash: "$argon2id$".to_owned(),
+        created_at: at(0),
+    };
+    let row = DayRow {
+        settled: Some(samples::seen()),
+        ..samples::day_row(Class::AmountDiffers, "20260101ABCDEF_2")
+    };
+    vec![
         (
             "shipment_v1",
             value(KEY, &ShipmentRecord::V1(samples::parcel("SF1"))),
@@ -125,7 +133,11 @@ fn layouts() -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "reconciliation_v1",
-            value(KEY, &ReconciliationRecord::V1(samples::reconciliation())),
+            value(KEY, &ReconciliationRecord::V1(samples::reconciliation_v1())),
+        ),
+        (
+            "reconciliation_v2",
+            value(KEY, &ReconciliationRecord::V2(samples::reconciliation())),
         ),
         ("day_row_v1", value(KEY, &DayRowRecord::V1(row))),
         ("admin_v1", value(KEY, &AdminRecord::V1(admin))),

@@ -46,6 +46,8 @@ pub struct Reconciliation {
     pub rows: [u64; 3],
     /// How many of all rows are settled.
     pub settled: u64,
+    /// How many rows of the bill, of trades that are not ours, are counted here and not listed.
+    pub unlisted: u64,
 }
 
 /// What a difference is about.
@@ -112,6 +114,41 @@ pub struct DayRow {
     pub run: u32,
 }
 
+/// What comparing a day's bill came to, when every difference was listed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ReconciliationV1 {
+    pub(super) day: Day,
+    pub(super) status: DayStatus,
+    pub(super) reason: String,
+    pub(super) at: Timestamp,
+    pub(super) run: u32,
+    pub(super) bill_rows: u64,
+    pub(super) matched: u64,
+    pub(super) rows: [u64; 3],
+    pub(super) settled: u64,
+}
+
+impl ReconciliationRecord {
+    /// The day as it is known.
+    pub(super) fn open(self) -> Reconciliation {
+        match self {
+            Self::V2(known) => known,
+            Self::V1(known) => Reconciliation {
+                day: known.day,
+                status: known.status,
+                reason: known.reason,
+                at: known.at,
+                run: known.run,
+                bill_rows: known.bill_rows,
+                matched: known.matched,
+                rows: known.rows,
+                settled: known.settled,
+                unlisted: 0,
+            },
+        }
+    }
+}
+
 impl Reconciliation {
     /// A day that nothing is known of.
     pub fn new(day: Day, now: Timestamp) -> Self {
@@ -125,6 +162,7 @@ impl Reconciliation {
             matched: 0,
             rows: [0; 3],
             settled: 0,
+            unlisted: 0,
         }
     }
 
@@ -194,7 +232,7 @@ pub(super) const fn class_byte(class: Class) -> u8 {
 /// [`StoreError`].
 pub fn of_day(read: &impl Read, day: Day) -> Result<Option<Reconciliation>, StoreError> {
     let record = codec::get::<ReconciliationRecord>(read, &keys::reconciliation(day))?;
-    Ok(record.map(|ReconciliationRecord::V1(found)| found))
+    Ok(record.map(ReconciliationRecord::open))
 }
 
 /// Keeps what is known of a day. Its counts of rows are kept by [`put_row`], not by the caller.
@@ -202,7 +240,7 @@ pub fn of_day(read: &impl Read, day: Day) -> Result<Option<Reconciliation>, Stor
 /// # Errors
 /// [`StoreError`].
 pub fn put(tx: &mut Tx<'_>, reconciliation: &Reconciliation) -> Result<(), StoreError> {
-    let record = ReconciliationRecord::V1(reconciliation.clone());
+    let record = ReconciliationRecord::V2(reconciliation.clone());
     codec::put(tx, keys::reconciliation(reconciliation.day), &record)
 }
 
@@ -218,8 +256,7 @@ pub fn list(read: &impl Read, wanted: &PageWanted) -> Result<Page<Reconciliation
     }
     let mut found = vec![];
     for (key, value) in collect(read, &range, wanted.limit.saturating_add(1))? {
-        let ReconciliationRecord::V1(day) = codec::decode(read, &key, &value)?;
-        found.push(day);
+        found.push(codec::decode::<ReconciliationRecord>(read, &key, &value)?.open());
     }
     let cursor = |found: &Reconciliation| number_cursor(u64::from(found.day.number()));
     Ok(Page::of(found, wanted.limit, cursor))

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::codec::Record;
+use super::reconciliations::{Reconciliation, ReconciliationV1};
 use super::sealed::{Place, Sealed};
 use crate::base::cipher::{CannotOpen, FieldKey};
 use crate::base::{AppId, Fen, OpenId, OrderNo, OutTradeNo, RefundNo};
@@ -126,7 +127,8 @@ pub(super) enum UnmatchedRecord {
 
 #[derive(Serialize, Deserialize)]
 pub(super) enum ReconciliationRecord {
-    V1(super::reconciliations::Reconciliation),
+    V1(ReconciliationV1),
+    V2(Reconciliation),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What the tests of this floor keep: one field key, and one of each thing, always the same.
 
-use super::reconciliations::{DayRow, DayStatus, Reconciliation, RowKind, Settled, Settling};
+use super::reconciliations::{DayRow, DayStatus, Reconciliation, ReconciliationV1};
+use super::reconciliations::{RowKind, Settled, Settling};
 use super::staff::ApiKey;
 use super::tokens::Scope;
 use super::unmatched::Unmatched;
@@ -237,7 +238,24 @@ pub(super) fn reconciliation() -> Reconciliation {
         matched: 298,
         rows: [2, 0, 1],
         settled: 1,
+        unlisted: 700,
         ..Reconciliation::new(day(), at(86_400))
+    }
+}
+
+/// The same as it was kept before rows could be unlisted.
+pub(super) fn reconciliation_v1() -> ReconciliationV1 {
+    let known = reconciliation();
+    ReconciliationV1 {
+        day: known.day,
+        status: known.status,
+        reason: known.reason,
+        at: known.at,
+        run: known.run,
+        bill_rows: known.bill_rows,
+        matched: known.matched,
+        rows: known.rows,
+        settled: known.settled,
     }
 }
 

@@ -122,7 +122,7 @@ fn stage(error: &reqwest::Error) -> Stage {
 fn deepest(error: &reqwest::Error) -> String {
     match chain(error).as_slice() {
         // The outermost one names the URL.
-        [_] | [] => "HTTP".to_owned(),
+        [_] | [] => "no HTTP answer".to_owned(),
         [.., deepest] => deepest.to_string(),
     }
 }

@@ -34,6 +34,7 @@ mod refunds;
 mod running;
 mod source;
 mod stage;
+mod systemd;
 mod tap;
 mod tidy;
 mod tidy_imports;

@@ -19,6 +19,8 @@ pub(crate) enum Body {
     Empty,
     /// An object of these fields.
     Fields(&'static [Field]),
+    /// Nothing, or an object of these fields.
+    Optional(&'static [Field]),
     /// WeChat's own format.
     Foreign,
 }
@@ -26,12 +28,10 @@ pub(crate) enum Body {
 impl Body {
     /// A body that the route takes.
     pub(crate) fn good(self) -> Vec<u8> {
-        let Self::Fields(fields) = self else {
-            return if self == Self::Empty {
-                b"{}".to_vec()
-            } else {
-                Vec::new()
-            };
+        let fields = match self {
+            Self::Fields(fields) | Self::Optional(fields) => fields,
+            Self::Empty => &[],
+            Self::None | Self::Foreign => return Vec::new(),
         };
         let pairs: Vec<String> = fields
             .iter()
@@ -277,7 +277,7 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         "POST",
         "/admin/v1/orders/{order_no}/refunds/{refund_no}/retry",
         Who::Merchant,
-        Body::Fields(RETRY),
+        Body::Optional(RETRY),
     ),
     probe("POST", "/wx/refund/notify", Who::Anyone, Body::Foreign),
     probe("POST", "/wx/pay/notify", Who::Anyone, Body::Foreign),

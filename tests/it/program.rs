@@ -23,10 +23,15 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `zhanggui` with `args`; `name` names its output files in `dir`.
     pub(crate) fn start(dir: &Path, name: &str, args: &[&str]) -> Self {
+        Self::start_in(dir, name, args, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_in(dir: &Path, name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         let out = dir.join(format!("{name}.out"));
         let err = dir.join(format!("{name}.err"));
         let mut command = command(dir, args);
-        command.stdin(Stdio::null());
+        command.stdin(Stdio::null()).envs(env.iter().copied());
         command
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap());

@@ -27,6 +27,8 @@ struct Load {
     goods: u64,
     account: Account,
     api_key: String,
+    /// Whether to end after `pay`: what follows needs v2's key.
+    until_pay: bool,
 }
 
 /// Whether a phase may send a job again.
@@ -109,6 +111,7 @@ impl Load {
                 key: text("v2-key"),
             },
             api_key: text("api-key"),
+            until_pay: args.text("until") == Some("pay"),
         })
     }
 
@@ -140,6 +143,9 @@ impl Load {
             .iter()
             .map(|placed| plan::pay_job(placed, &tokens[placed.user]));
         let paid = self.measure(Kind::Pay, (pays.collect(), Use::Once)).await?;
+        if self.until_pay {
+            return Ok(());
+        }
         let paid = paid.iter().map(|(job, _)| &placed[*job]);
         let notifies = paid
             .map(|placed| plan::notify_job(placed, &self.account))

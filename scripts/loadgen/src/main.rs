@@ -2,7 +2,7 @@
 //!
 //! `loadgen load …` drives a server over keep-alive connections and prints one JSON line a
 //! scenario; `loadgen floor …` is raw hyper with constant answers; `loadgen disk …` asks the disk
-//! how often it can fdatasync.
+//! how often it can fdatasync; `loadgen rsa …` what RSA costs.
 
 mod args;
 mod conn;
@@ -11,6 +11,7 @@ mod floor;
 mod load;
 mod meter;
 mod plan;
+mod rsa;
 mod wx;
 
 use std::process::ExitCode;
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
         "load" => load::run(&args),
         "floor" => floor::run(&args),
         "disk" => disk::run(&args),
-        _ => Err("usage: loadgen load|floor|disk --name value …".to_owned()),
+        "rsa" => rsa::run(&args),
+        _ => Err("usage: loadgen load|floor|disk|rsa --name value …".to_owned()),
     });
     match run {
         Ok(()) => ExitCode::SUCCESS,
