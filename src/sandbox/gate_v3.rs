@@ -206,7 +206,8 @@ impl Sandbox {
             }
             UpstreamFault::Refuse => {
                 let (code, message) = self.book().faults.refusal();
-                Err(refused(code.status(), code.code(), &message, 268_435_461))
+                // A number that says no more than the code does.
+                Err(refused(code.status(), code.code(), &message, 268_435_456))
             }
             UpstreamFault::Accepted => Ok(Answer::Accepted),
             _ => work(call, (now, fault)),

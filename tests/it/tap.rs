@@ -8,6 +8,7 @@ use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crate::http::{Client, Message, Place, read_message};
 
@@ -21,6 +22,17 @@ pub(crate) enum Fate {
     /// The target never sees it; this JSON is the answer.
     Said(String),
 }
+
+/// Where a message is stopped until the tap lets go of it; then its connection closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The target has not seen it, and never will.
+    Before,
+    /// The target has answered; nobody hears the answer.
+    After,
+}
+
+type IsIt = Box<dyn Fn(&Message) -> bool + Send>;
 
 /// One request that passed, and its answer where there was one.
 #[derive(Clone, Debug)]
@@ -46,6 +58,18 @@ pub(crate) struct Tap {
 struct State {
     passed: Vec<Passed>,
     fates: VecDeque<Fate>,
+    /// The first message that this is true of is stopped.
+    aim: Option<(IsIt, Stop)>,
+    is_stopped: bool,
+}
+
+impl State {
+    fn stop_for(&mut self, request: &Message) -> Option<Stop> {
+        let (is_it, stop) = self.aim.as_ref()?;
+        let stop = is_it(request).then_some(*stop)?;
+        self.aim = None;
+        Some(stop)
+    }
 }
 
 impl Tap {
@@ -82,6 +106,20 @@ impl Tap {
         self.state.lock().unwrap().fates.clear();
     }
 
+    /// Stops the first message that `is_it` is true of.
+    pub(crate) fn stop_at(&self, stop: Stop, is_it: impl Fn(&Message) -> bool + Send + 'static) {
+        self.state.lock().unwrap().aim = Some((Box::new(is_it), stop));
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.state.lock().unwrap().is_stopped
+    }
+
+    /// What is stopped ends here.
+    pub(crate) fn let_go(&self) {
+        self.state.lock().unwrap().is_stopped = false;
+    }
+
     /// What came so far for targets that begin with `target`.
     pub(crate) fn passed(&self, target: &str) -> Vec<Passed> {
         let state = self.state.lock().unwrap();
@@ -97,6 +135,10 @@ fn relay(stream: TcpStream, target: &Place, state: &Mutex<State>) {
     let mut from = BufReader::new(stream);
     let mut to = Client::new(target);
     while let Ok(request) = read_message(&mut from) {
+        let stop = state.lock().unwrap().stop_for(&request);
+        if let Some(stop) = stop {
+            return keep((request, stop), &mut to, state);
+        }
         let fate = state.lock().unwrap().fates.pop_front();
         let answer = match &fate {
             Some(Fate::Held | Fate::Said(_)) => None,
@@ -116,6 +158,22 @@ fn relay(stream: TcpStream, target: &Place, state: &Mutex<State>) {
         if sent.is_err() {
             return;
         }
+    }
+}
+
+/// Keeps a message, or its answer, until the tap lets go.
+fn keep((request, stop): (Message, Stop), to: &mut Client, state: &Mutex<State>) {
+    let answer = match stop {
+        Stop::Before => None,
+        Stop::After => pass(to, &request).ok(),
+    };
+    {
+        let mut state = state.lock().unwrap();
+        state.passed.push(Passed { request, answer });
+        state.is_stopped = true;
+    }
+    while state.lock().unwrap().is_stopped {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
