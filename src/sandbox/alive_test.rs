@@ -130,13 +130,13 @@ async fn each_fault_of_an_answer_is_played_and_what_was_done_stays_done() {
     let table = [
         ("normal", 200, true, 1),
         ("http_500", 500, false, 0),
-        ("system_error", 500, false, 0),
+        ("system_error", 500, true, 0),
         ("bad_sign", 200, false, 1),
         ("http_502", 502, false, 0),
-        ("rate_limited", 429, false, 0),
+        ("rate_limited", 429, true, 0),
         ("accepted", 202, true, 0),
         ("probe", 200, false, 1),
-        ("refuse", 500, false, 0),
+        ("refuse", 500, true, 0),
     ];
     for (fault, status, signed, trades) in table {
         let stage = Stage::new((204, "")).await;

@@ -106,14 +106,14 @@ async fn an_answer_is_signed_with_the_key_that_is_named_where_the_merchant_has_i
     let table = [
         ("public_key", &Value::Null, 204, &id),
         ("public_key", &id, 204, &id),
-        ("public_key", &new, 400, &Value::Null),
+        ("public_key", &new, 400, &id),
         ("certificate", &Value::Null, 204, &new),
         ("certificate", &old, 204, &old),
         ("certificate", &id, 204, &new),
         ("both", &Value::Null, 204, &new),
         ("both", &old, 204, &old),
         ("both", &id, 204, &id),
-        ("both", &unknown, 400, &Value::Null),
+        ("both", &unknown, 400, &new),
     ];
     stage.order_v3().await;
     let order = "/v3/pay/transactions/out-trade-no/20260101000X9G000000000001/close";

@@ -178,13 +178,10 @@ impl Sandbox {
                 answer: self.signed(answer, (call, now), fault),
                 verdict: Verdict::ok(),
             },
-            Err(refused) => {
-                let status = StatusCode::from_u16(refused.status).expect("a status of the table");
-                Judged {
-                    answer: with_request_id(web::json(status, &refused.body()), refused.suffix),
-                    verdict: refused.verdict(),
-                }
-            }
+            Err(refused) => Judged {
+                answer: self.refusal(&refused, (call, now), fault),
+                verdict: refused.verdict(),
+            },
         }
     }
 
@@ -214,6 +211,23 @@ impl Sandbox {
         }
     }
 
+    /// A refusal, signed too, unless it is not known whom it would be signed for.
+    fn refusal(
+        &self,
+        refused: &Refused,
+        (call, now): (&Call<'_>, Timestamp),
+        fault: UpstreamFault,
+    ) -> Response {
+        let status = StatusCode::from_u16(refused.status).expect("a status of the table");
+        let body = refused.body().to_string().into_bytes();
+        let answer = web::text(status, "application/json", body.clone());
+        let answer = match refused.status {
+            401 => answer,
+            _ => self.stamped(answer, &body, (call, now, fault)),
+        };
+        with_request_id(answer, refused.suffix)
+    }
+
     /// Signs every answer that says done, an empty one too.
     fn signed(
         &self,
@@ -231,20 +245,29 @@ impl Sandbox {
             Answer::NoContent => (vec![], web::empty(StatusCode::NO_CONTENT)),
             Answer::Accepted => (vec![], web::empty(StatusCode::ACCEPTED)),
         };
+        with_request_id(self.stamped(answer, &body, (call, now, fault)), 0)
+    }
+
+    /// The answer with WeChat's signature of its body.
+    fn stamped(
+        &self,
+        answer: Response,
+        body: &[u8],
+        (call, now, fault): (&Call<'_>, Timestamp, UpstreamFault),
+    ) -> Response {
         let id = &self.credentials.wechat_key_id;
         let signer = self.book().certificates.answers(call.wechatpay_serial, id);
         let (key, serial) = self.key_of(&signer);
-        let mut headers = wechatpay_headers(key, serial, now, &body);
+        let mut headers = wechatpay_headers(key, serial, now, body);
         match fault {
             UpstreamFault::BadSign => spoil(&mut headers),
             UpstreamFault::Probe => probe(&mut headers),
             _ => {}
         }
-        let answer = headers.iter().fold(answer, |answer, (name, value)| {
+        headers.iter().fold(answer, |answer, (name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes());
             web::with_header(answer, name.expect("a header's name"), value)
-        });
-        with_request_id(answer, 0)
+        })
     }
 
     fn open_prepay(&self, call: &Call<'_>, now: Timestamp) -> Result<Answer, Refused> {

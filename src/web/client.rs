@@ -122,6 +122,14 @@ impl Client {
         })
     }
 
+    /// A client that trusts [`super::demanding`]'s peer and shows the certificate it demands.
+    #[cfg(test)]
+    pub(crate) fn demanded() -> Self {
+        use super::demanding::{CERT, KEY, roots};
+        let tls = trusting(roots()).expect("TLS can be set up");
+        Self::identified(tls, CERT, &Secret::from(KEY)).expect("a pair")
+    }
+
     /// A client whose requests travel as calls of `wire`, within this program.
     #[cfg(test)]
     pub(crate) fn in_process(wire: super::local::Wire) -> Self {

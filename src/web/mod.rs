@@ -7,6 +7,8 @@ mod answer;
 mod client;
 mod connection;
 mod decode;
+#[cfg(test)]
+pub(crate) mod demanding;
 mod download;
 mod id;
 #[cfg(test)]

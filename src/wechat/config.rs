@@ -94,11 +94,19 @@ impl PayConfig {
         keys.ok_or_else(|| missing("APIv2 密钥没有配置：请填写 [wechat.pay] v2_key"))
     }
 
-    /// The client that shows the merchant's certificate.
+    /// The client that shows the merchant's certificate to `base`. Without TLS, which is the
+    /// simulator on this machine and nobody else, there is none to show: `plain` serves.
     ///
     /// # Errors
     /// [`Cause::Config`] while there is none.
-    pub(crate) fn v2_client(&self) -> Result<&Client, WechatError> {
+    pub(crate) fn showing_certificate<'c>(
+        &'c self,
+        base: &str,
+        plain: &'c Client,
+    ) -> Result<&'c Client, WechatError> {
+        if base.starts_with("http://") {
+            return Ok(plain);
+        }
         let advice =
             "v2 退款要用商户证书：请填写 [wechat.pay] v2_client_cert_file 和 v2_client_key_file";
         self.v2_client.as_ref().ok_or_else(|| missing(advice))

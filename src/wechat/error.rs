@@ -64,6 +64,11 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether it is our own, and nothing that WeChat said.
+    pub fn is_local(&self) -> bool {
+        self.code == LOCAL
+    }
+
     /// Whether WeChat said, by its code, that it does not know the number asked about. A bare 404
     /// says nothing: it may come from a proxy.
     pub fn is_absence(&self) -> bool {
@@ -74,7 +79,7 @@ impl Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.code == LOCAL {
+        if self.is_local() {
             return f.write_str(self.advice);
         }
         write!(f, "{}（微信返回 {}", self.advice, self.code)?;

@@ -25,6 +25,7 @@ pub mod notify;
 pub mod paid;
 pub mod pay_error;
 pub mod prepay;
+mod proving;
 pub mod push;
 pub mod refund;
 mod refund_error;
@@ -46,6 +47,8 @@ pub(crate) mod peer_certificates;
 #[cfg(test)]
 mod peer_hosts;
 #[cfg(test)]
+mod peer_mtls;
+#[cfg(test)]
 mod peer_refunds;
 #[cfg(test)]
 pub(crate) mod vectors;
@@ -59,6 +62,7 @@ pub use mini::Session;
 pub use notify::{NotifyRefusal, Opened, UnverifiedNotice};
 pub use paid::PaidNotice;
 pub use prepay::{PayParams, PrepayRequest, Protocol, Wanted};
+pub use proving::Proof;
 pub use refund::{AbnormalRefund, AbnormalTo, FromPlatform};
 pub use refund::{RefundKey, RefundNotice, RefundOrder, RefundState};
 pub use trace::{Exchange, Trace};

@@ -1,17 +1,16 @@
 //! Refunds over the wire: what is sent, what is believed, what is asked again.
 
-use super::peer::{KEY, Peer, body, config, header, http, signed_json, signed_xml, wechat};
+use super::peer::{KEY, Peer, body, header, http, signed_json, signed_xml, wechat};
 use super::trade::tests::attempt;
 use super::v2::sign::verifies;
+use super::v3::Keyring;
 use super::v3::refund::tests::order;
-use super::v3::{Keyring, Trust, VerifyWith};
-use super::{AbnormalRefund, AbnormalTo, Cause, PayConfig, Protocol, RefundKey, RefundState};
-use super::{SignType, Trace, Version, Wechat, WechatConfig, WechatError};
+use super::{AbnormalRefund, AbnormalTo, Cause, Protocol, RefundKey, RefundState};
+use super::{SignType, Trace, Version, Wechat, WechatError};
 use crate::base::rsa::PrivateKey;
 use crate::base::xml::Fields;
 use crate::base::{Clock, Secret};
 use crate::model::RefundStatus;
-use crate::web::Client;
 
 const ACCEPTED: [(&str, &str); 7] = [
     ("result_code", "SUCCESS"),
@@ -25,17 +24,9 @@ const ACCEPTED: [(&str, &str); 7] = [
 
 const V2: Protocol = Protocol::V2HmacSha256;
 
-/// WeChat as a v2 merchant with a certificate reaches it.
+/// WeChat as a v2 merchant reaches the simulator: without TLS, so without a certificate.
 fn v2(base: &str) -> Wechat {
-    let whole = config(base, Version::V2, Trust::new(VerifyWith::PublicKey, None));
-    let pay = PayConfig {
-        v2_client: Client::new().ok(),
-        ..whole.pay
-    };
-    Wechat::new(
-        Client::new().expect("a client"),
-        WechatConfig { pay, ..whole },
-    )
+    wechat(base, Version::V2, Keyring::default())
 }
 
 fn v3(base: &str, key: &PrivateKey) -> Wechat {
@@ -84,7 +75,7 @@ async fn a_v2_refund_is_repeated_with_the_same_fields_and_is_accepted_not_refund
 #[tokio::test]
 async fn a_v2_refund_without_a_certificate_is_not_sent() {
     let (wechat, clock) = (
-        wechat("http://127.0.0.1:1", Version::V2, Keyring::default()),
+        wechat("https://127.0.0.1:1", Version::V2, Keyring::default()),
         Clock::system(),
     );
     let refused = wechat.refund(&order(V2), &Trace::new(&clock)).await;

@@ -137,7 +137,7 @@ impl Wechat {
         stamp: Stamp,
     ) -> Result<(&Client, Outgoing), WechatError> {
         let client = if call.needs_certificate() {
-            self.config.pay.v2_client()?
+            self.config.pay.showing_certificate(base, &self.client)?
         } else {
             &self.client
         };

@@ -10,21 +10,11 @@ use crate::tap::Fate;
 use crate::wait::within;
 use crate::world::World;
 
-const CERTIFICATE: [(&str, &str); 2] = [
-    ("wechat.pay.v2_client_cert_file", "localhost.pem"),
-    ("wechat.pay.v2_client_key_file", "localhost_key.pem"),
-];
-
 /// A paid order of four pieces at 100 fen.
 fn paid(version: &'static str) -> (World, Buyer, u64, String) {
     let world = World::with(|setup| {
         setup.version = version;
         setup.may_be_refused = true;
-        // WeChat wants a certificate for v2's refunds; the simulator does not look at it.
-        for (key, file) in CERTIFICATE {
-            let path = format!("{}/tests/golden/tls/{file}", env!("CARGO_MANIFEST_DIR"));
-            setup.more.push((key, path.into()));
-        }
     });
     let tea = world.merchant().sells("茶", 100, 10);
     let buyer = world.buyer();

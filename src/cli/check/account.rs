@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::answered;
 use super::finding::{Finding, Topic, words};
 use crate::base::{Clock, Fen, MchId, OpenId, OrderNo, OutTradeNo, secret};
 use crate::cli::config::Config;
@@ -38,20 +39,24 @@ impl Merchant {
             Ok(made) => made,
             Err(error) => return vec![refused(&error)],
         };
-        if let Err(error) = wechat.query(&attempt, &trace).await {
-            return vec![refused(&error)];
+        let mut findings: Vec<_> = answered::api_key(wechat, &trace)
+            .await
+            .into_iter()
+            .collect();
+        match wechat.prove_keys(&attempt, &trace).await {
+            Ok(proof) => findings.push(answered::proved(proof)),
+            Err(error) => findings.push(refused(&error)),
         }
-        let seen = words(
-            "微信认可我方的签名，微信的回答也验签通过：商户号、密钥、证书序列号相符",
-            "WeChat takes our signature and its answer verifies: number, keys and serial fit",
-        );
-        let keys = Finding::good(Topic::Pay, seen);
+        if findings.iter().any(Finding::is_red) {
+            return findings;
+        }
         let opened = wechat.prepay(&request, &trace).await;
         if opened.is_ok() {
             // A simulator may let nobody pay; what was opened is closed again.
             let _ = wechat.close(&attempt, &trace).await;
         }
-        vec![keys, bound(opened.err().as_ref())]
+        findings.push(bound(opened.err().as_ref()));
+        findings
     }
 
     fn attempt(
@@ -131,7 +136,7 @@ pub(super) fn access(got: Result<(), WechatError>) -> Finding {
 }
 
 /// A refusal as a finding: cause and remedy.
-fn refused(error: &WechatError) -> Finding {
+pub(super) fn refused(error: &WechatError) -> Finding {
     let (seen, remedy) = match error {
         WechatError::Refused(why) => (
             words(

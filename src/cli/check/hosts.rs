@@ -185,6 +185,7 @@ fn ours(url: &str, reach: Reach) -> Finding {
 mod tests {
     use super::*;
     use crate::cli::check::finding::Verdict;
+    use crate::web::demanding::Demanding;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_unix(second)
@@ -248,6 +249,11 @@ mod tests {
         ));
         let found = host(&client, "[wechat] api_base", &base, &clock).await;
         assert!(found[0].seen.zh.contains("TLS"), "{found:?}");
+        let selfmade = Demanding::answering(vec![String::new()]).base;
+        let found = host(&client, "[wechat] api_base", &selfmade, &clock).await;
+        assert_eq!(found[0].verdict, Verdict::Broken);
+        assert!(found[0].seen.zh.contains("TLS"), "{found:?}");
+        assert!(found[0].remedy.en.contains("not trusted"), "{found:?}");
         let http = base.replace("https", "http");
         let found = host(&client, "[wechat] api_base", &http, &clock).await;
         assert_eq!(found[0].verdict, Verdict::Good, "{found:?}");

@@ -5,8 +5,10 @@
 //! public address and this machine are asked.
 
 mod account;
+mod answered;
 mod finding;
 mod hosts;
+mod keys;
 mod place;
 mod text;
 
@@ -64,8 +66,10 @@ fn verdict(findings: &[Finding]) -> Result<(), Failure> {
 async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
     let client = Client::new().map_err(|why| Failure::failed("无法建立 HTTP 客户端", why))?;
     let clock = Clock::system();
+    let merchant = config.pay.merchant.as_ref();
+    let mut findings = merchant.map_or_else(Vec::new, |it| keys::findings(it, clock.now()));
     let mini = config.wechat.api_base.clone();
-    let mut findings = hosts::host(&client, "[wechat] api_base", &mini, &clock).await;
+    findings.extend(hosts::host(&client, "[wechat] api_base", &mini, &clock).await);
     if config.pay.merchant.is_some() {
         let base = &config.pay.api_base;
         if *base != mini {

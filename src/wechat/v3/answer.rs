@@ -55,15 +55,21 @@ impl Answer<'_> {
         };
         let problem = self.problem();
         let said = self.said(&problem);
-        // INVALID_REQUEST is several things; only the number behind the request id tells which.
-        let code = match self.cause_number() {
-            Some("268498688") => return pay_error::params_changed(&problem.code, &said),
-            // "Illegal parameter" says less than any code: STATEMENT_CREATING must stay itself.
-            Some(number) => numbered(number)
-                .filter(|code| *code != "PARAMERROR" || problem.code.is_empty())
-                .unwrap_or(&problem.code),
-            None => &problem.code,
+        if self.cause_number() == Some("268498688") {
+            return pay_error::params_changed(&problem.code, &said);
+        }
+        // INVALID_REQUEST is several things, of which only the number behind the request id tells
+        // which. A code that has one meaning keeps it: it is what the operator looks up.
+        let is_vague = match pay_error::meaning(&problem.code) {
+            Some((cause, _)) => cause == Cause::BadRequest,
+            None => true,
         };
+        let number = self.cause_number().filter(|_| is_vague);
+        let code = number
+            .and_then(numbered)
+            // "Illegal parameter" says less than any code: STATEMENT_CREATING must stay itself.
+            .filter(|code| *code != "PARAMERROR" || problem.code.is_empty())
+            .unwrap_or(&problem.code);
         pay_error::error(code, &said, otherwise)
     }
 
@@ -260,6 +266,25 @@ mod tests {
             let error = judge(400, body, Some(request_id));
             assert_eq!(error.cause(), Some(cause), "{request_id}");
             assert!(error.to_string().contains(request_id));
+        }
+    }
+
+    #[test]
+    fn a_code_with_one_meaning_keeps_it_whatever_the_number_says() {
+        for (status, code, number, cause) in [
+            (401, "SIGN_ERROR", "268443699", Cause::Config),
+            (
+                404,
+                "RESOURCE_NOT_EXISTS",
+                "268435461",
+                Cause::OrderNotFound,
+            ),
+            (400, "MCH_NOT_EXISTS", "268443715", Cause::Config),
+        ] {
+            let body = format!("{{\"code\":\"{code}\",\"message\":\"m\"}}");
+            let error = judge(status, &body, Some(&format!("08F2-{number}")));
+            assert_eq!(error.cause(), Some(cause), "{code}");
+            assert!(error.to_string().contains(code), "{error}");
         }
     }
 

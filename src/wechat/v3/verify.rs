@@ -67,6 +67,12 @@ impl<'a> SignatureHeaders<'a> {
         self.serial
     }
 
+    /// Whether everything that a signature needs is there.
+    pub fn are_whole(&self) -> bool {
+        let all = [self.timestamp, self.nonce, self.serial, self.signature];
+        all.iter().all(Option::is_some)
+    }
+
     /// Verifies that WeChat signed `body`, the exact bytes, now or a little while ago.
     ///
     /// The key is the one that the serial names; no other is tried.
