@@ -21,6 +21,7 @@ pub(super) enum Deed {
     Refunds,
     TriesRefundAgain,
     Declines,
+    Reconciles,
 }
 
 impl World {
@@ -39,6 +40,7 @@ impl World {
             Deed::Ships => Ask::post(format!("{path}/ship")).with(self.parcel()),
             Deed::Declines => Ask::post(format!("{path}/refund-request/decline"))
                 .with(json!({ "reason": "it is on its way" })),
+            Deed::Reconciles => return self.reconcile().await,
             Deed::Refunds => return self.refund(&order_no).await,
             Deed::TriesRefundAgain => return self.try_refund_again().await,
         };
