@@ -182,7 +182,8 @@ async fn part_digests(bill: Option<&Bill>, at: u64, of: u64) -> Result<Vec<u64>,
         digests.sort_unstable();
         read.map(|()| digests)
     });
-    read.await.map_err(|fault| crate::wechat::WechatError::Unknown(fault.to_string()).into())
+    read.await
+        .map_err(|fault| crate::wechat::WechatError::Unknown(fault.to_string()).into())
 }
 
 fn missing(one: Expected, run: Run) -> DayRow {

@@ -150,7 +150,11 @@ impl Desk<'_, '_> {
     }
 
     /// What is owed did not go back: listed for the merchant, and told.
-    pub(super) fn still_owed(&mut self, order: &Order, refund: &Refund) -> Result<String, ShopError> {
+    pub(super) fn still_owed(
+        &mut self,
+        order: &Order,
+        refund: &Refund,
+    ) -> Result<String, ShopError> {
         let text = format!(
             "应退的 {} 元没有退成（{}），须由商家处理",
             refund.amount, refund.refund_no

@@ -31,7 +31,9 @@ async fn late_money_partly_refunded_by_hand_goes_back_to_the_last_fen() {
     stand.pass(4000).await;
     let all = kept(&stand).await;
     assert_eq!(held(&all), wanted);
-    let open = all.iter().any(|r| r.holds() && r.status != RefundStatus::Success);
+    let open = all
+        .iter()
+        .any(|r| r.holds() && r.status != RefundStatus::Success);
     assert!(!open, "{all:#?}");
     assert_eq!(stand.told().await.order.refunded, Fen::new(394));
     assert_eq!(stand.lines("refund.replaced").await.len(), 1);

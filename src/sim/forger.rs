@@ -62,7 +62,10 @@ fn alter(body: &mut [u8]) {
 /// Signs with another key: RSA in v3; in v2 with what stands for another digest.
 fn sign_again(notice: &mut Outgoing) {
     let header = |name: &str| {
-        let found = notice.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        let found = notice
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     };
     let (at, nonce) = (header("wechatpay-timestamp"), header("wechatpay-nonce"));
@@ -74,7 +77,11 @@ fn sign_again(notice: &mut Outgoing) {
     }
     if let (Some(from), Some(to)) = (text.find("<sign>"), text.find("</sign>")) {
         let (from, digest) = (from + "<sign>".len(), &text[from + "<sign>".len()..to]);
-        let turned: String = digest.chars().filter(char::is_ascii_hexdigit).rev().collect();
+        let turned: String = digest
+            .chars()
+            .filter(char::is_ascii_hexdigit)
+            .rev()
+            .collect();
         notice.body = [&text[..from], &turned, &text[to..]].concat().into_bytes();
     }
 }

@@ -84,7 +84,7 @@ const HAPPENINGS: &[(u64, Happening)] = &[
     (2, Happening::Person(Act::Merchant(Deed::Declines))),
     (2, Happening::Person(Act::Merchant(Deed::Reconciles))),
     (6, Happening::Person(Act::WechatRefunds)),
-    (2, Happening::Person(Act::WechatRefundsByHand)),
+    (4, Happening::Person(Act::WechatRefundsByHand)),
     (2, Happening::Blow(Blow::RefundPlan)),
     (5, Happening::Blow(Blow::NotifyFault)),
     (5, Happening::Blow(Blow::AnswerFault)),

@@ -181,7 +181,11 @@ impl World {
         };
         let total = self.ledger().total_of(&known.order_no);
         let amount_fen = 1 + self.random().below(total.max(1));
-        let asked = json!({ "out_trade_no": known.order_no, "amount_fen": amount_fen });
+        let mut asked = json!({ "out_trade_no": known.order_no, "amount_fen": amount_fen });
+        if self.random().percent(50) {
+            // Its end is told elsewhere: the shop learns of it from a list or a bill.
+            asked["notify_url"] = json!("http://127.0.0.1:2/elsewhere");
+        }
         let made = self
             .at_wechat(Method::POST, "/sandbox/refunds", &asked)
             .await;
