@@ -3,6 +3,7 @@
 //! Nothing here knows a business rule. The clock is read only in [`time`], the random source only
 //! in [`secret`].
 
+pub(crate) mod blocking;
 pub mod cipher;
 pub mod day;
 pub mod hash;

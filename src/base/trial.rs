@@ -37,11 +37,20 @@ pub(crate) enum Planted {
     QueryUnheard,
     /// A payment is signed in the protocol of another.
     ParamsMixed,
+    /// What only a bill has is not asked about.
+    BillUnheeded,
+    /// What a bill differs in is not kept.
+    DifferencesDropped,
 }
 
 /// From now on this thread's random bytes follow from `seed`; `None` gives chance back.
 pub(crate) fn seed(seed: Option<u64>) {
     RANDOM.set(seed.map(|seed| seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1));
+}
+
+/// Whether this thread's chance follows from a seed: a simulation runs on it.
+pub(crate) fn is_seeded() -> bool {
+    RANDOM.get().is_some()
 }
 
 /// Fills `bytes` from the seed, if there is one.

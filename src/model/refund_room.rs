@@ -102,6 +102,16 @@ pub fn counts(order: &Order, refund: &Refund) -> bool {
     order.paid_by == Some(refund.out_trade_no.attempt())
 }
 
+/// Whether WeChat certainly holds nothing of `refund`: it was never sent, or sent and refused.
+pub const fn never_held(refund: &Refund) -> bool {
+    let sent = refund.sent_at.is_some();
+    match refund.status {
+        RefundStatus::Processing => refund.refund_id.is_none() && !sent,
+        RefundStatus::Abnormal => refund.refund_id.is_none(),
+        RefundStatus::Success | RefundStatus::Closed => false,
+    }
+}
+
 /// Whether the order's pieces return into stock: its last fen went back, and they are here.
 pub fn stock_returns(before: &Order, after: &Order, restock: Restock) -> bool {
     let wholly = before.status != OrderStatus::Refunded && after.status == OrderStatus::Refunded;

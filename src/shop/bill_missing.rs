@@ -4,13 +4,14 @@
 //! gone through part by part. Around midnight WeChat may count another day than we do, so the bills
 //! of the days beside are looked into before anything is called missing.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::reconcile::{Bill, Compared, Run, batches, next_batch, ready_at};
 use super::truth::Found;
 use super::{Shop, ShopError};
+use crate::base::blocking::blocking;
 use crate::base::{Day, Timestamp, hash};
 use crate::model::reconcile::{BillRow, Class};
 use crate::store::day_scan::{Expected, Scan};
@@ -73,7 +74,7 @@ impl Shop {
         compared: &mut Compared,
     ) -> Result<(), ShopError> {
         let of = compared.bill_rows.div_ceil(PART_ROWS).max(1);
-        let mut strays = HashMap::new();
+        let mut strays = BTreeMap::new();
         for at in 0..of {
             let part = Part {
                 at,
@@ -112,7 +113,7 @@ impl Shop {
     async fn look_beside(
         &self,
         run: Run,
-        strays: &mut HashMap<u64, Expected>,
+        strays: &mut BTreeMap<u64, Expected>,
     ) -> Result<(), ShopError> {
         let (before, after) = (run.day.before(1), run.day.after(1));
         if !strays.is_empty() {
@@ -145,7 +146,7 @@ impl Shop {
     async fn look_into(
         &self,
         day: Day,
-        strays: &mut HashMap<u64, Expected>,
+        strays: &mut BTreeMap<u64, Expected>,
     ) -> Result<(), ShopError> {
         let trace = Trace::new(&self.clock);
         let spool = &self.settings.spool;
@@ -168,7 +169,7 @@ async fn part_digests(bill: Option<&Bill>, at: u64, of: u64) -> Result<Vec<u64>,
     let Some(bill) = bill.map(Arc::clone) else {
         return Ok(vec![]);
     };
-    let read = tokio::task::spawn_blocking(move || {
+    let read = blocking(move || {
         let mut digests = vec![];
         let mut file = bill.lock().unwrap_or_else(PoisonError::into_inner);
         let read = file.rows(&mut |row| {
@@ -181,8 +182,8 @@ async fn part_digests(bill: Option<&Bill>, at: u64, of: u64) -> Result<Vec<u64>,
         digests.sort_unstable();
         read.map(|()| digests)
     });
-    let read = read.await.expect("reading a bill does not panic");
-    read.map_err(|fault| crate::wechat::WechatError::Unknown(fault.to_string()).into())
+    read.await
+        .map_err(|fault| crate::wechat::WechatError::Unknown(fault.to_string()).into())
 }
 
 fn missing(one: Expected, run: Run) -> DayRow {

@@ -1,6 +1,6 @@
 //! Carries out what follows from a decision, in the transaction that keeps the decision.
 
-use super::{ShopError, refund_desk};
+use super::{ShopError, refund_owed};
 use crate::base::cipher::FieldKey;
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
@@ -92,6 +92,6 @@ impl Desk<'_, '_> {
             transaction_id: Some(paid.clone()),
             ..attempt
         };
-        refund_desk::open_in(self, order, &paid, kind).map(|_| ())
+        refund_owed::open_in(self, order, &paid, kind).map(|_| ())
     }
 }

@@ -32,6 +32,7 @@ mod refund_desk;
 #[cfg(test)]
 mod refund_news_tests;
 mod refund_notify;
+mod refund_owed;
 mod refund_requests;
 #[cfg(test)]
 mod refund_tests;

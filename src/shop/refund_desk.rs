@@ -33,52 +33,6 @@ impl Settled {
     }
 }
 
-/// Opens the refund of money that must go back, all that is left of `attempt`, which is paid; due
-/// work sends it. Nothing is left when it went back some other way.
-///
-/// # Errors
-/// Store errors.
-pub(super) fn open_in(
-    desk: &mut Desk<'_, '_>,
-    order: &Order,
-    attempt: &Attempt,
-    kind: RefundKind,
-) -> Result<Option<RefundNo>, ShopError> {
-    let others = refunds::of_order(desk.tx, &order.order_no)?;
-    let room = Room::new(order, &others);
-    let amount = room.left_of(attempt);
-    let Some(paid) = attempt
-        .transaction_id
-        .as_ref()
-        .filter(|_| amount > Fen::ZERO)
-    else {
-        return Ok(None);
-    };
-    let of_attempt = |refund: &&Refund| refund.out_trade_no == attempt.out_trade_no;
-    let nth = others.iter().filter(of_attempt).count();
-    let reason = match kind {
-        RefundKind::Surplus if order.paid_by.is_none() => "付款与订单不符，退回付款",
-        RefundKind::Surplus => "订单重复支付，退回多付的钱",
-        RefundKind::Late => "订单已关闭，退回付款",
-        RefundKind::Merchant | RefundKind::External => "退款",
-    };
-    let new = NewRefund {
-        refund_no: RefundNo::owed(paid, order.created_at, nth),
-        kind,
-        amount,
-        reason: reason.to_owned(),
-        restock: Restock::No,
-        now: desk.now,
-    };
-    let Some(refund) = Refund::open(new, attempt) else {
-        return Ok(None);
-    };
-    let at = room.slot(&refund, desk.now);
-    let text = format!("{reason}：自动退款 {}，{amount} 元", refund.refund_no);
-    desk.note(order, "refund.opened", text)?;
-    Ok(Some(refunds::plan(desk.tx, refund, at, 0)?.refund_no))
-}
-
 impl Desk<'_, '_> {
     /// Opens a refund that the merchant wants, if there is room; the buyer's wish is met by it.
     pub(super) fn open_refund(
@@ -119,20 +73,6 @@ impl Desk<'_, '_> {
         Ok(refunds::plan(self.tx, refund, self.now, 0)?)
     }
 
-    /// What was paid too much, and WeChat closed the refund of: a new refund.
-    pub(super) fn owe_again(
-        &mut self,
-        order: &Order,
-        attempt: &Attempt,
-    ) -> Result<Refund, ShopError> {
-        let opened = open_in(self, order, attempt, RefundKind::Surplus)?;
-        let refund = opened.map(|no| refunds::refund(self.tx, &no)).transpose()?;
-        let what = "这笔多付的钱已经全部退回";
-        Ok(refund
-            .flatten()
-            .ok_or(crate::model::Refusal::RefundManual { what })?)
-    }
-
     /// Keeps what WeChat told of `refund`, which was read in this transaction; `step` says how
     /// often it was looked at before.
     pub(super) fn take_told(
@@ -150,7 +90,13 @@ impl Desk<'_, '_> {
             success_at: state.success_at,
         };
         match refund.told(&told, self.now) {
-            Ok((after, effects)) => self.settle(after, effects, step).map(Ok),
+            Ok((after, effects)) => {
+                let settled = self.settle(after, effects, step)?;
+                if settled.refund.kind == RefundKind::External {
+                    self.owe_the_rest(&settled.refund)?;
+                }
+                Ok(Ok(settled))
+            }
             Err(why) => Ok(Err(why)),
         }
     }
@@ -173,6 +119,11 @@ impl Desk<'_, '_> {
         error: LastError,
         step: u16,
     ) -> Result<Settled, ShopError> {
+        if self.no_longer_fits(&refund)? {
+            let refund = self.replace(refund, error)?;
+            let alarms = vec![];
+            return Ok(Settled { refund, alarms });
+        }
         let (after, effects) = refund.refused(error);
         if let Some(wish) = refunds::request(self.tx, &after.order_no)?
             && !after.holds()
@@ -250,16 +201,6 @@ impl Desk<'_, '_> {
         self.keep_odd(refund, text)?;
         self.note(&after, "refund.exceeds", text)?;
         Ok(Some(text.to_owned()))
-    }
-
-    fn still_owed(&mut self, order: &Order, refund: &Refund) -> Result<String, ShopError> {
-        let text = format!(
-            "应退的 {} 元没有退成（{}），须由商家处理",
-            refund.amount, refund.refund_no
-        );
-        self.keep_odd(refund, &text)?;
-        self.note(order, "refund.still_owed", text.as_str())?;
-        Ok(text)
     }
 
     /// Lists a refund for the merchant beside the notifies that match nothing.

@@ -11,7 +11,7 @@ use crate::model::refund_request::RequestStatus;
 use crate::model::{OrderStatus, RefundKind, RefundStatus, Refusal};
 
 /// A closed order without stock, for which money arrives.
-async fn late() -> Stand {
+pub(super) async fn late() -> Stand {
     let stand = Stand::open().await;
     stand.pay().await.unwrap();
     assert_eq!(stand.cancel().await.unwrap().status, OrderStatus::Closed);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::bill_refunds::TakenIn;
 use super::effects::Desk;
 use super::notify::{Applied, count_in};
-use super::refund_desk::open_in;
+use super::refund_owed::open_in;
 use super::subscribe::tell_paid;
 use super::truth::Found;
 use super::turns::Turn;

@@ -92,6 +92,9 @@ impl World {
                 token: None,
             });
         }
+        let push = json!({ "url": "http://127.0.0.1:2/wx/message" });
+        let set = self.at_wechat(Method::PUT, "/sandbox/message-push", &push);
+        assert!(set.await.is_good(), "the shop echoes the check of its URL");
         self.weather().rough_percent = 6;
     }
 
@@ -175,6 +178,7 @@ impl World {
         self.die(End::PowerCut).await;
         tokio::time::sleep(Duration::from_secs(120)).await;
         self.end_all_refunds().await;
+        self.spoil_bills().await;
         for (times, jump_s) in [(20, 30), (20, 300), (48, 3600), (11, 86_400)] {
             for _ in 0..times {
                 self.tend().await;

@@ -10,6 +10,7 @@ use super::merchant::Deed;
 use super::random::Random;
 use super::world::World;
 use crate::base::trial;
+use crate::sandbox::VerifyMode;
 use crate::web::Method;
 
 /// What happens next.
@@ -36,6 +37,8 @@ pub(super) enum Act {
     PriceChanges,
     Syncs,
     WantsRefund,
+    ReceivesAtWechat,
+    Forges,
     Merchant(Deed),
     WechatRefunds,
     WechatRefundsByHand,
@@ -53,6 +56,7 @@ pub(super) enum Blow {
     PowerWillFail,
     SyncWillFail,
     ClockJumps,
+    Certificates,
 }
 
 /// How often each of them happens, relative to the others.
@@ -65,6 +69,8 @@ const HAPPENINGS: &[(u64, Happening)] = &[
     (4, Happening::Person(Act::IsToldAgain)),
     (6, Happening::Person(Act::Cancels)),
     (4, Happening::Person(Act::Receives)),
+    (4, Happening::Person(Act::ReceivesAtWechat)),
+    (4, Happening::Person(Act::Forges)),
     (4, Happening::Person(Act::LooksAround)),
     (3, Happening::Person(Act::PriceChanges)),
     (4, Happening::Person(Act::Syncs)),
@@ -76,8 +82,9 @@ const HAPPENINGS: &[(u64, Happening)] = &[
     (9, Happening::Person(Act::Merchant(Deed::Refunds))),
     (4, Happening::Person(Act::Merchant(Deed::TriesRefundAgain))),
     (2, Happening::Person(Act::Merchant(Deed::Declines))),
+    (2, Happening::Person(Act::Merchant(Deed::Reconciles))),
     (6, Happening::Person(Act::WechatRefunds)),
-    (2, Happening::Person(Act::WechatRefundsByHand)),
+    (4, Happening::Person(Act::WechatRefundsByHand)),
     (2, Happening::Blow(Blow::RefundPlan)),
     (5, Happening::Blow(Blow::NotifyFault)),
     (5, Happening::Blow(Blow::AnswerFault)),
@@ -87,6 +94,7 @@ const HAPPENINGS: &[(u64, Happening)] = &[
     (1, Happening::Blow(Blow::PowerWillFail)),
     (1, Happening::Blow(Blow::SyncWillFail)),
     (7, Happening::Blow(Blow::ClockJumps)),
+    (2, Happening::Blow(Blow::Certificates)),
 ];
 
 const NOTIFY_FAULTS: &[&str] = &[
@@ -132,6 +140,8 @@ impl World {
                 let reason = json!({ "reason": "changed my mind" });
                 self.with_order("refund-request", Some(reason)).await;
             }
+            Act::ReceivesAtWechat => self.receive_at_wechat().await,
+            Act::Forges => self.forge().await,
             Act::Merchant(deed) => self.serve(deed).await,
             Act::WechatRefunds => self.end_refund().await,
             Act::WechatRefundsByHand => self.refund_by_hand().await,
@@ -182,6 +192,7 @@ impl World {
                 trial::met("fault sync failing");
                 self.note("the next fdatasync fails");
             }
+            Blow::Certificates => self.change_certificates().await,
             Blow::ClockJumps => {
                 let by = *self.random().pick(JUMPS_S);
                 trial::met("fault clock jump");
@@ -189,6 +200,22 @@ impl World {
                 self.note(format!("the clock jumps by {by} s"));
             }
         }
+    }
+
+    /// WeChat announces a platform certificate, signs with it, or takes the old one away.
+    async fn change_certificates(self: &Arc<Self>) {
+        if self.verifies == VerifyMode::PublicKey {
+            return;
+        }
+        let change = *self.random().pick(&["announce", "rotate", "retire"]);
+        trial::met(format!("fault certificates {change}"));
+        self.note(format!("WeChat's certificates: {change}"));
+        self.at_wechat(
+            Method::PUT,
+            "/sandbox/certificates",
+            &json!({ change: true }),
+        )
+        .await;
     }
 
     async fn set_fault(self: &Arc<Self>, kind: &str, faults: &[&str]) {

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::random::Random;
+use crate::web::Outgoing;
+
+/// How many notifies are remembered.
+const NOTICES: usize = 12;
 
 /// A buyer and their phone.
 #[derive(Clone, Debug)]
@@ -41,8 +45,17 @@ pub(super) enum Promise {
     },
 }
 
+/// A difference in a bill that must be found.
+#[derive(Clone, Debug)]
+pub(super) struct Planted {
+    /// `YYYY-MM-DD`.
+    pub(super) date: String,
+    pub(super) kind: &'static str,
+    pub(super) out_trade_no: String,
+}
+
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Ledger {
     pub(super) buyers: Vec<Buyer>,
     pub(super) orders: Vec<Known>,
@@ -59,6 +72,10 @@ pub(super) struct Ledger {
     pub(super) placed_by: BTreeMap<String, String>,
     /// The status of each order when it was last looked at.
     pub(super) seen: BTreeMap<String, String>,
+    /// The newest payment notifies on their way, oldest first.
+    pub(super) notices: Vec<Outgoing>,
+    /// What was planted in bills.
+    pub(super) planted: Vec<Planted>,
 }
 
 impl Ledger {
@@ -122,6 +139,14 @@ impl Ledger {
         if order.prepay_ids.last().is_none_or(|last| last != prepay_id) {
             order.prepay_ids.push(prepay_id.to_owned());
         }
+    }
+
+    /// Remembers a notify on its way, and forgets older ones.
+    pub(super) fn overhear(&mut self, notice: Outgoing) {
+        if self.notices.len() == NOTICES {
+            self.notices.remove(0);
+        }
+        self.notices.push(notice);
     }
 
     pub(super) fn promise(&mut self, promise: Promise) {

@@ -21,6 +21,7 @@ pub(super) enum Deed {
     Refunds,
     TriesRefundAgain,
     Declines,
+    Reconciles,
 }
 
 impl World {
@@ -39,6 +40,7 @@ impl World {
             Deed::Ships => Ask::post(format!("{path}/ship")).with(self.parcel()),
             Deed::Declines => Ask::post(format!("{path}/refund-request/decline"))
                 .with(json!({ "reason": "it is on its way" })),
+            Deed::Reconciles => return self.reconcile().await,
             Deed::Refunds => return self.refund(&order_no).await,
             Deed::TriesRefundAgain => return self.try_refund_again().await,
         };
@@ -179,7 +181,11 @@ impl World {
         };
         let total = self.ledger().total_of(&known.order_no);
         let amount_fen = 1 + self.random().below(total.max(1));
-        let asked = json!({ "out_trade_no": known.order_no, "amount_fen": amount_fen });
+        let mut asked = json!({ "out_trade_no": known.order_no, "amount_fen": amount_fen });
+        if self.random().percent(50) {
+            // Its end is told elsewhere: the shop learns of it from a list or a bill.
+            asked["notify_url"] = json!("http://127.0.0.1:2/elsewhere");
+        }
         let made = self
             .at_wechat(Method::POST, "/sandbox/refunds", &asked)
             .await;

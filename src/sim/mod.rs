@@ -6,7 +6,9 @@
 //! against what must be so. `scripts/sim` runs many; a seed that fails is printed and replays.
 
 mod ask;
+mod bills;
 mod driver;
+mod forger;
 mod happenings;
 mod judge;
 mod ledger;

@@ -220,10 +220,7 @@ impl World {
     /// The WeChat app takes the money.
     pub(super) async fn pay_at_wechat(self: &Arc<Self>, prepay_id: String, race: &str) {
         // What nobody tells of after a close is found by the next day's bill alone.
-        let notify = match race {
-            "none" => *self.random().pick(&["send", "send", "send", "none"]),
-            _ => "send",
-        };
+        let notify = *self.random().pick(&["send", "send", "send", "none"]);
         trial::met(format!("fault payment notify {notify} race {race}"));
         let body = json!({ "prepay_id": prepay_id, "notify": notify, "race": race });
         let paid = self
@@ -275,6 +272,17 @@ impl World {
         let what = format!("{verb}s {order_no}");
         if let Some(answer) = self.as_buyer(known.buyer, &what, ask).await {
             self.reached(&answer);
+        }
+    }
+
+    /// A buyer confirms in WeChat that an order has come.
+    pub(super) async fn receive_at_wechat(self: &Arc<Self>) {
+        let known = self.ledger().any_order(&mut self.random());
+        if let Some(known) = known {
+            let receipt = json!({ "out_trade_no": known.order_no });
+            let told = self.at_wechat(Method::POST, "/sandbox/receipts", &receipt);
+            let word = told.await.word();
+            self.note(format!("receives {} at WeChat: {word}", known.order_no));
         }
     }
 

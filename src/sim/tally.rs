@@ -17,6 +17,7 @@ const EVENTS: &[&str] = &[
     "Shipped",
     "Received(Buyer)",
     "Received(Time)",
+    "Received(Wechat)",
     "Refunded",
 ];
 
@@ -34,6 +35,10 @@ const NEVER: &[(&str, &str)] = &[
         "the end of closing is told to pending orders only",
     ),
     ("Received(Time)", "time completes shipped orders only"),
+    (
+        "Received(Wechat)",
+        "WeChat lets a receipt be confirmed once what was shipped is reported",
+    ),
     ("Shipped", "shipping again or too early is refused before"),
 ];
 
@@ -54,6 +59,20 @@ const FAULTS: &[&str] = &[
     "upstream slow",
     "payment notify none race none",
     "payment notify send race after_close",
+    "payment notify none race after_close",
+    "bill planted missing",
+    "bill planted amount",
+    "bill planted extra",
+    "bill bad_hash",
+    "bill cut",
+    "bill http_500",
+    "bill not ready",
+    "forged altered",
+    "forged another key",
+    "forged replayed",
+    "certificates announce",
+    "certificates rotate",
+    "certificates retire",
     "refund ABNORMAL",
     "refund CLOSED",
     "refund SUCCESS",
@@ -67,7 +86,18 @@ const FAULTS: &[&str] = &[
 const MISHAPS: &[&str] = &["refused", "lost-before", "lost-after", "twice", "late"];
 const WIRES: &[&str] = &["to-shop", "to-wechat", "from-wechat"];
 
+const OTHERS: &[&str] = &[
+    "history verifies with public_key",
+    "history verifies with certificate",
+    "history verifies with both",
+    "healed by a bill payment",
+    "healed by a bill refund",
+];
+
 const INVARIANTS: &[&str] = &[
+    "every day with trades is reconciled",
+    "what a bill differs in is listed",
+    "a forged notify is refused",
     "every decision is told",
     "money is at WeChat exactly when it is here",
     "money that buys nothing goes back",
@@ -100,6 +130,7 @@ fn required() -> Vec<String> {
                 .map(|mishap| format!("fault wire {wire} {mishap}")),
         );
     }
+    all.extend(OTHERS.iter().map(|&what| what.to_owned()));
     all.extend(INVARIANTS.iter().map(|what| format!("invariant {what}")));
     all
 }
@@ -108,7 +139,7 @@ fn required() -> Vec<String> {
 fn happens(status: OrderStatus, event: &str, pair: &str) -> bool {
     let at_home = match event {
         "CloseWanted(Expiry)" | "ClosedAtWechat" => status == OrderStatus::Pending,
-        "Received(Time)" => status == OrderStatus::Shipped,
+        "Received(Time)" | "Received(Wechat)" => status == OrderStatus::Shipped,
         "Shipped" => status == OrderStatus::Paid,
         _ => false,
     };

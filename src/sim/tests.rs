@@ -109,7 +109,7 @@ fn noticed(planted: Planted, what: &[&str]) -> Option<(u64, String)> {
 
 #[test]
 fn a_planted_fault_of_each_kind_is_noticed_and_by_the_right_invariant() {
-    let table: [(Planted, &[&str]); 12] = [
+    let table: [(Planted, &[&str]); 14] = [
         (Planted::PaymentForgotten, &["not kept"]),
         (Planted::StockReturnedTwice, &["goods"]),
         (Planted::NotSynced, &["not kept", "journal was refused"]),
@@ -121,6 +121,8 @@ fn a_planted_fault_of_each_kind_is_noticed_and_by_the_right_invariant() {
         (Planted::RefundMiscounted, &["not what refunded_fen says"]),
         (Planted::RefundMisheard, &["never paid back", "here:"]),
         (Planted::QueryUnheard, &["paid there: true"]),
+        (Planted::BillUnheeded, &["paid there: true"]),
+        (Planted::DifferencesDropped, &["is not listed"]),
         (Planted::ParamsMixed, &["pay params are refused"]),
     ];
     for (planted, what) in table {

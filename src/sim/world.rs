@@ -15,7 +15,7 @@ use super::random::Random;
 use super::weather::{Mishap, Weather, Wires};
 use crate::base::{Clock, Timestamp, trial};
 use crate::cli::{config, parts};
-use crate::sandbox::{self, Credentials, Sandbox};
+use crate::sandbox::{self, Credentials, Sandbox, VerifyMode};
 use crate::shop::jobs;
 use crate::store::{Machine, StartFault};
 use crate::web::local::{Local, Wire};
@@ -36,6 +36,10 @@ pub(super) struct World {
     sandbox: Arc<Sandbox>,
     wechat: Local<Sandbox>,
     life: Mutex<Option<Arc<Life>>>,
+    /// What the shop verifies WeChat with.
+    pub(super) verifies: VerifyMode,
+    /// Where bills are spooled.
+    spool: tempfile::TempDir,
     random: Mutex<Random>,
     weather: Mutex<Weather>,
     history: Mutex<Vec<String>>,
@@ -72,10 +76,21 @@ impl World {
         let mut random = Random::new(seed);
         let at = BEGINS + i64::try_from(random.below(40 * 3600)).expect("small");
         let clock = Clock::simulated(Timestamp::from_unix(at));
+        let modes = [
+            VerifyMode::PublicKey,
+            VerifyMode::PublicKey,
+            VerifyMode::PublicKey,
+            VerifyMode::PublicKey,
+            VerifyMode::Certificate,
+            VerifyMode::Both,
+        ];
+        let verifies = *random.pick(&modes);
+        trial::met(format!("history verifies with {verifies}"));
         Arc::new_cyclic(|world: &Weak<Self>| {
             let client = Client::in_process(wire(world, Wires::FromWechat, None));
             let credentials = account().credentials.clone();
             let sandbox = Sandbox::in_process(clock.clone(), credentials, client);
+            sandbox.verify_with(verifies);
             let sandbox = Arc::new(sandbox);
             let router = Router::new(sandbox::routes());
             Self {
@@ -85,6 +100,8 @@ impl World {
                 clock,
                 ledger: Mutex::default(),
                 life: Mutex::default(),
+                verifies,
+                spool: tempfile::tempdir().expect("a place for bills"),
                 random: Mutex::new(random),
                 weather: Mutex::default(),
                 history: Mutex::default(),
@@ -206,10 +223,11 @@ impl World {
     fn config(&self, version: &str) -> config::Config {
         let text = format!(
             "[server]\npublic_url = \"http://127.0.0.1:2\"\n\
-             [store]\ndata_dir = \"nowhere\"\nfield_key = \"{}\"\n\
+             [store]\ndata_dir = \"{}\"\nfield_key = \"{}\"\n\
              [token]\nsalt = \"0123456789abcdef\"\n\
              [limits]\nlogin_per_minute_per_ip = 1000000\n\
              requests_per_minute_per_token = 1000000\n{}",
+            self.spool.path().display(),
             BASE64.encode(&[7; 32]),
             self.sandbox.config_toml(),
         );
@@ -235,7 +253,10 @@ fn wire(world: &Weak<World>, on: Wires, owner: Option<&Owner>) -> Wire {
                 return std::future::pending().await;
             }
             match world.upgrade() {
-                Some(world) => world.travel(on, request).await,
+                Some(world) => {
+                    world.overhear(on, &request);
+                    world.travel(on, request).await
+                }
                 None => std::future::pending().await,
             }
         }

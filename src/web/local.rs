@@ -62,8 +62,10 @@ impl<S: Send + Sync + 'static> Local<S> {
     /// The answer to `request`, sent from `client_addr`.
     pub(crate) async fn call(&self, request: Outgoing, client_addr: IpAddr) -> Incoming {
         let id = self.ids.next();
+        let host = request.url.split('/').nth(2).unwrap_or_default().to_owned();
         let mut head = Request::builder().method(request.method).uri(request.url);
         head = head.header(header::USER_AGENT, "simulated");
+        head = head.header(header::HOST, host);
         for (name, value) in request.headers {
             head = head.header(name, value);
         }

@@ -23,6 +23,7 @@ use super::pay_error;
 use super::sending::{NONCE_LENGTH, not_answered};
 use super::trace::Trace;
 use super::v2::{self, SignType};
+use crate::base::blocking::blocking;
 use crate::base::xml::Fields;
 use crate::base::{Day, secret};
 use crate::web::{DownloadLimits, Method, Outgoing};
@@ -90,8 +91,7 @@ impl Wechat {
             body: body.into_bytes(),
         };
         let file = self.spooled(request, spool).await?;
-        let read = tokio::task::spawn_blocking(move || read_v2(BillFile::new(file)));
-        read.await.expect("reading a bill does not panic")
+        blocking(move || read_v2(BillFile::new(file))).await
     }
 
     async fn bill_v3(
@@ -132,10 +132,7 @@ impl Wechat {
         };
         let request = download.outgoing(&self.config, base, stamp)?;
         let file = self.spooled(request, spool).await?;
-        let read = tokio::task::spawn_blocking(move || {
-            verified(BillFile::new(file), Some(&link.hash_value))
-        });
-        read.await.expect("reading a bill does not panic")
+        blocking(move || verified(BillFile::new(file), Some(&link.hash_value))).await
     }
 
     /// The host of ours that `url` leads to, and the rest of it byte for byte.

@@ -121,7 +121,11 @@ impl Wechat {
             now: clock.now(),
             nonce_str: secret::random_text(NONCE_LENGTH),
         };
-        let request = call.outgoing(&self.config, base, stamp)?;
+        let mut request = call.outgoing(&self.config, base, stamp)?;
+        // A certificate that WeChat took away since would have the list refused that has its heir.
+        request
+            .headers
+            .retain(|(name, _)| *name != "wechatpay-serial");
         let answer = self.send(&self.client, request, TRY_WITHIN).await;
         let answer = answer.inspect_err(|error| {
             trace.note(began_ms, call.asked(), error.to_string());

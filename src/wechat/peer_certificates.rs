@@ -78,6 +78,20 @@ async fn an_answer_under_an_unknown_serial_is_believed_after_one_download() {
 }
 
 #[tokio::test]
+async fn the_list_is_asked_for_without_naming_a_certificate_that_may_be_gone() {
+    let peer = Peer::answering(vec![list(), list()]);
+    let (wechat, clock) = (wechat(&peer.base, VerifyWith::Certificate), Clock::system());
+    for _ in 0..2 {
+        let refreshed = wechat.refresh_certificates(&Trace::new(&clock)).await;
+        assert_eq!(refreshed, Ok(Refreshed::Renewed(1)));
+    }
+    for heard in peer.heard() {
+        let named = heard.to_ascii_lowercase().contains("wechatpay-serial");
+        assert!(!named, "{heard}");
+    }
+}
+
+#[tokio::test]
 async fn strangers_cause_one_download_a_minute_and_none_in_public_key_mode() {
     let peer = Peer::answering(vec![http(500, "", "")]);
     let clock = Clock::system();
