@@ -33,7 +33,18 @@ pub(super) async fn keep(shop: Arc<Shop>) {
                 RETRY
             }
         };
-        shop.clock.sleep(pause).await;
+        let again = shop.clock.sleep(pause);
+        tokio::pin!(again);
+        loop {
+            tokio::select! {
+                () = &mut again => break,
+                () = shop.wechat.learned_certificates() => {
+                    if let Err(error) = shop.keep_certificates().await {
+                        tracing::error!(%error, "学到的平台证书未能存下，下次下载再存");
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -71,14 +82,19 @@ impl Shop {
         let trace = Trace::new(&self.clock);
         let refreshed = self.wechat.refresh_certificates(&trace).await?;
         if let Refreshed::Renewed(_) = refreshed {
-            let known = self.wechat.platform_certificates();
-            let known: Vec<_> = known.into_iter().map(|c| (c.serial, c.pem)).collect();
-            let write = self.store.write(move |tx: &mut Tx<'_>| {
-                certificates::keep(tx, &known).map_err(|error: StoreError| ShopError::from(error))
-            });
-            write.await?;
+            self.keep_certificates().await?;
         }
         Ok(refreshed)
+    }
+
+    /// Keeps the certificates that are known now.
+    async fn keep_certificates(&self) -> Result<(), ShopError> {
+        let known = self.wechat.platform_certificates();
+        let known: Vec<_> = known.into_iter().map(|c| (c.serial, c.pem)).collect();
+        let write = self.store.write(move |tx: &mut Tx<'_>| {
+            certificates::keep(tx, &known).map_err(|error: StoreError| ShopError::from(error))
+        });
+        write.await
     }
 }
 

@@ -41,7 +41,12 @@ impl Wechat {
         let Some(keys) = self.keys_with_certificates() else {
             return Ok(Refreshed::NotWanted);
         };
+        let _turn = self.downloading.lock().await;
         keys.wechat_keys.asked(trace.clock().now());
+        self.renew(keys, trace).await
+    }
+
+    async fn renew(&self, keys: &V3Keys, trace: &Trace<'_>) -> Result<Refreshed, WechatError> {
         let found = self.download(keys, trace).await.inspect_err(|error| {
             log(&self.config.pay.base, CERTIFICATES, error);
         })?;
@@ -60,14 +65,30 @@ impl Wechat {
         let (Some(keys), Some(serial)) = (self.keys_with_certificates(), serial) else {
             return;
         };
-        let now = trace.clock().now();
-        if keys.wechat_keys.ring().knows(serial, now) || !keys.wechat_keys.may_ask(now) {
+        let knows = || {
+            let now = trace.clock().now();
+            keys.wechat_keys.ring().knows(serial, now)
+        };
+        if knows() {
             return;
         }
-        let refresh = tokio::time::timeout(LEARN_WITHIN, self.refresh_certificates(trace));
-        if refresh.await.is_err() {
+        let learn = async {
+            // A download that is under way may bring it.
+            let _turn = self.downloading.lock().await;
+            if !knows() && keys.wechat_keys.may_ask(trace.clock().now()) {
+                // A failure is logged where it happens; the message is refused for its serial.
+                let _ = self.renew(keys, trace).await;
+                self.learned.notify_one();
+            }
+        };
+        if tokio::time::timeout(LEARN_WITHIN, learn).await.is_err() {
             tracing::warn!("下载平台证书超时，稍后再试");
         }
+    }
+
+    /// Waits until a certificate was learned on demand, which [`Self::learn_key`] does not keep.
+    pub async fn learned_certificates(&self) {
+        self.learned.notified().await;
     }
 
     /// The platform certificates known now, oldest first, to be kept over a restart.

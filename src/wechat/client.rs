@@ -27,6 +27,10 @@ pub struct Wechat {
     pub(super) config: WechatConfig,
     login_url: Secret<String>,
     pub(super) mini_token: TokenHolder,
+    /// Held while platform certificates are downloaded: who needs one waits for that answer.
+    pub(super) downloading: tokio::sync::Mutex<()>,
+    /// Told when a certificate was learned on demand.
+    pub(super) learned: tokio::sync::Notify,
 }
 
 impl Wechat {
@@ -38,6 +42,8 @@ impl Wechat {
             config,
             login_url,
             mini_token: TokenHolder::default(),
+            downloading: tokio::sync::Mutex::default(),
+            learned: tokio::sync::Notify::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_values;
 mod bills;
+mod certificates;
 mod clock;
 mod contract;
 mod crash;
