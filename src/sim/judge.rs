@@ -160,7 +160,8 @@ fn judge_trade(trade: &Value, orders: &Orders, theirs: &[Value]) -> Result<(), S
         let closed_there = theirs.iter().any(|refund| {
             text(refund, "out_trade_no") == out_trade_no && text(refund, "status") == "CLOSED"
         });
-        if !whole && !(closed_there && tells(order, "refund.still_owed")) {
+        let person_told = closed_there && tells(order, "refund.still_owed");
+        if !whole && !person_told {
             return Err(format!(
                 "{back} goes back, and nobody is told of the rest: {order}"
             ));
