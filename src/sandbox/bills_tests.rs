@@ -126,6 +126,7 @@ async fn a_bill_has_its_rows_its_sums_and_what_is_planted() {
         [&refund[9], &refund[15], &refund[25]],
         ["REFUND", "r1", "1.00"]
     );
+    assert_eq!(refund[22], "-0.01000", "the fee comes back");
     assert_eq!(lines[4], "`2,`59.80,`1.00,`0.00,`0.35000,`59.80,`1.00");
     let columns = async |kind: &str| {
         let bill = fetched(&stage, &day, kind).await;

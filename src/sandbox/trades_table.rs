@@ -9,7 +9,10 @@ use serde_json::json;
 use super::fixtures::{now, order_v2_fields, order_v3_body, signed_v2, verdict_v2};
 use super::fixtures::{v3_with as with, v3_without as without, verdict_v3_at as verdict_at};
 use super::sign_v2::SignType;
-use super::trades::{NotPayable, Trades};
+use super::trades::{NotPayable, TradeState, Trades};
+
+/// How long the orders of the fixtures can be paid.
+const HALF_HOUR: Duration = Duration::from_secs(1800);
 
 #[test]
 fn a_v2_repeat_is_the_same_order_only_when_nothing_but_nonce_and_sign_differs() {
@@ -133,4 +136,18 @@ fn a_prepay_id_lives_two_hours_and_a_repeat_gives_a_new_one() {
     assert_eq!(old, Err(NotPayable::Expired));
     let week = trades.payable(&second, later(7 * 86_400 + 1)).map(|_| ());
     assert_eq!(week, Err(NotPayable::Closed));
+}
+
+#[test]
+fn an_order_past_its_time_expire_stays_unpaid_and_cannot_be_paid() {
+    let mut trades = Trades::new();
+    assert_eq!(verdict_at(&mut trades, &order_v3_body(), now()), "OK");
+    let number = order_v3_body()["out_trade_no"].as_str().unwrap().to_owned();
+    let trade = trades.get(&number).unwrap();
+    let (prepay_id, until) = (trade.prepay_id.to_string(), now().plus(HALF_HOUR));
+    let past = until.plus(Duration::from_secs(1));
+    assert_eq!(trade.state_at(past), TradeState::NotPay);
+    assert!(trades.payable(&prepay_id, until).is_ok());
+    let refused = trades.pay(&prepay_id, past).map(|_| ());
+    assert_eq!(refused, Err(NotPayable::Closed));
 }
