@@ -39,7 +39,6 @@ pub(super) async fn create(shop: Arc<Shop>, merchant: Merchant, mut req: Req) ->
             .restock
             .map(|yes| if yes { Restock::Yes } else { Restock::No }),
         claim: claim(&req, &caller, &route, &body)?,
-        now: req.at,
     };
     let refund = shop.refund(order_no, wanted).await?;
     Ok(no_store(json(

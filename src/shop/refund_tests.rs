@@ -19,20 +19,17 @@ pub(super) async fn paid() -> Stand {
     stand
 }
 
-pub(super) fn wanted(stand: &Stand, amount: u64) -> RefundWanted {
+pub(super) fn wanted(amount: u64) -> RefundWanted {
     RefundWanted {
         amount: Fen::new(amount),
         reason: "不想要了".to_owned(),
         restock: None,
         claim: None,
-        now: stand.now(),
     }
 }
 
 pub(super) async fn refund(stand: &Stand, amount: u64) -> Result<Refund, Refusal> {
-    let asked = stand
-        .shop
-        .refund(stand.order_no.clone(), wanted(stand, amount));
+    let asked = stand.shop.refund(stand.order_no.clone(), wanted(amount));
     asked.await.map_err(refusal)
 }
 
@@ -115,7 +112,7 @@ async fn parts_go_a_minute_apart_and_only_the_last_fen_returns_stock_if_wanted()
         refund(&stand, 100).await.unwrap();
         let last = RefundWanted {
             restock: Some(restock),
-            ..wanted(&stand, 294)
+            ..wanted(294)
         };
         let second = stand
             .shop
@@ -282,7 +279,7 @@ async fn an_unpaid_order_and_a_bad_wish_are_refused_without_a_call() {
     ] {
         let wanted = RefundWanted {
             reason,
-            ..wanted(&stand, amount)
+            ..wanted(amount)
         };
         let refused = stand.shop.refund(stand.order_no.clone(), wanted).await;
         assert!(matches!(
@@ -308,7 +305,7 @@ async fn the_same_key_refunds_once_also_at_once_and_a_refusal_is_not_remembered(
     let stand = paid().await;
     let named = |amount| RefundWanted {
         claim: claim(amount),
-        ..wanted(&stand, amount)
+        ..wanted(amount)
     };
     stand.wechat.refuses_refunds(Some("ERROR"));
     let order_no = || stand.order_no.clone();

@@ -6,7 +6,7 @@ use super::effects::Desk;
 use super::refund_calls::named;
 use super::trace::exchange_entries;
 use super::{Shop, ShopError};
-use crate::base::{Fen, OrderNo, RefundNo, Timestamp, secret};
+use crate::base::{Fen, OrderNo, RefundNo, secret};
 use crate::model::refund::NewRefund;
 use crate::model::refund_room::{check_reason, refundable};
 use crate::model::{Protocol, Refund, RefundKind, RefundStatus, Refusal, Restock};
@@ -32,8 +32,6 @@ pub struct RefundWanted {
     pub restock: Option<Restock>,
     /// What this request was named, with what it said.
     pub claim: Option<Claim>,
-    /// When it arrived.
-    pub now: Timestamp,
 }
 
 /// A refund as it was opened.
@@ -83,8 +81,9 @@ impl Shop {
     ) -> Result<Opened, ShopError> {
         let key = self.field_key();
         let refund_no = RefundNo::new(self.clock.now_ms(), secret::random_u64());
+        // The time of the decision: the request may have waited for the order's turn.
+        let now = self.clock.now();
         let write = self.store.write(move |tx: &mut Tx<'_>| {
-            let now = wanted.now;
             if let Some(claim) = &wanted.claim {
                 match idempotency::begin(tx, &key, claim, now)? {
                     Begun::Again(Answer::Refund(refund)) => return Ok(Opened::Before(refund)),

@@ -86,6 +86,36 @@ impl Wechat {
         }
     }
 
+    /// The outcome of a try, after a refusal because the serial we named is no longer WeChat's: with
+    /// a fresh list of certificates nothing was done yet, and the call is tried again. At most one
+    /// list a minute.
+    ///
+    /// Source: 微信支付 APIv3 · 平台证书更换, 如何从平台证书切换成微信支付公钥 (`Wechatpay-Serial`).
+    pub(super) async fn after_stale_serial<T>(
+        &self,
+        outcome: Result<T, WechatError>,
+        trace: &Trace<'_>,
+    ) -> Result<T, WechatError> {
+        let Err(WechatError::Refused(refused)) = &outcome else {
+            return outcome;
+        };
+        let Some(keys) = self.keys_with_certificates() else {
+            return outcome;
+        };
+        let is_stale = refused.said.contains("Wechatpay-Serial");
+        if !is_stale || !keys.wechat_keys.may_ask(trace.clock().now()) {
+            return outcome;
+        }
+        let _turn = self.downloading.lock().await;
+        if self.renew(keys, trace).await.is_err() {
+            return outcome;
+        }
+        self.learned.notify_one();
+        Err(WechatError::NotSent(
+            "微信的证书已更换，换上新证书再试".to_owned(),
+        ))
+    }
+
     /// Waits until a certificate was learned on demand, which [`Self::learn_key`] does not keep.
     pub async fn learned_certificates(&self) {
         self.learned.notified().await;

@@ -114,6 +114,7 @@ impl Wechat {
                 }
                 let outcome = call.read(&self.config, &answer, clock.now());
                 trace.note(began_ms, asked, trace::answered(&answer, &outcome));
+                let outcome = self.after_stale_serial(outcome, trace).await;
                 let unreachable = matches!(answer.status, 502 | 503);
                 Tried {
                     outcome,

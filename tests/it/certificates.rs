@@ -51,6 +51,10 @@ fn a_shop_with_certificates_sells_before_during_and_after_a_rotation() {
     buys(&world, &buyer, goods);
     change(&world, &json!({"retire": true}));
     buys(&world, &buyer, goods);
+    // Without a notice, and the old one leaves at once: what we name is refused, then asked anew.
+    world.wechat.advance(61);
+    change(&world, &json!({"rotate": true, "retire": true}));
+    buys(&world, &buyer, goods);
     // What was learned is kept: the list may be away at a start.
     world.stop();
     world.serve();
