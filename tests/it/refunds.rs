@@ -142,6 +142,39 @@ fn an_abnormal_v3_refund_goes_to_a_card_and_a_v2_one_by_hand() {
 }
 
 #[test]
+fn a_card_that_a_refund_goes_to_stands_in_no_log_and_no_timeline() {
+    let (world, buyer, _, order_no) = paid("v3");
+    let body = json!({ "amount_fen": 400, "reason": "不想要了" });
+    let made = refund(&world, &order_no, &body).expect(201);
+    finish(&world, &made["refund_no"], "ABNORMAL");
+    let number = made["refund_no"].as_str().unwrap();
+    let path = format!("/admin/v1/orders/{order_no}/refunds/{number}/retry");
+    let (card, name) = ("6222021234567890123", "欧阳小明");
+    let to = json!({
+        "to": "user_bank_card", "bank_type": "ICBC_DEBIT", "bank_account": card, "real_name": name
+    });
+    let told = world.merchant().caller.call("POST", &path, &to).expect(200);
+    assert_eq!(told["refund_no"], made["refund_no"]);
+    finish(&world, &made["refund_no"], "SUCCESS");
+    assert_eq!(buyer.see(&order_no)["status"], "refunded");
+    let told = world.merchant().order(&order_no);
+    let shown = world.command(&["order", "show", &order_no]).out;
+    assert!(shown.contains("apply-abnormal-refund"), "{shown}");
+    let openid = buyer.openid.clone();
+    for text in [world.log(), told["events"].to_string(), shown] {
+        for secret in [
+            card,
+            name,
+            openid.as_str(),
+            "session_key\":\"",
+            "access_token=",
+        ] {
+            assert!(!text.contains(secret), "{secret} is told: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_refund_of_the_merchant_platform_is_seen_and_counted() {
     for version in ["v2", "v3"] {
         let (world, buyer, _, order_no) = paid(version);
