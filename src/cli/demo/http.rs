@@ -42,6 +42,13 @@ impl<'a> Ask<'a> {
         }
     }
 
+    pub(super) fn put(url: String) -> Self {
+        Self {
+            method: Method::PUT,
+            ..Self::get(url)
+        }
+    }
+
     pub(super) fn with(self, body: Value) -> Self {
         Self {
             body: Some(body),

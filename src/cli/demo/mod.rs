@@ -11,6 +11,8 @@ mod story;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use serde_json::json;
+
 use super::args::Demo;
 use super::exit::Failure;
 use super::serve::{Stop, block_on};
@@ -63,6 +65,7 @@ async fn play(args: &Demo, dir: &TempDir) -> Result<(), Failure> {
     let stage = Stage::set(dir).await?;
     let shop = stage.open(args.listen, V3.version).await?;
     stage.show_on_the_phone(&shop)?;
+    push_messages(&shop, stage.simulator()).await?;
     term::say("掌柜演示：一笔从登录到支付的购买。商店和微信模拟器都在本机，HTTP 和签名都是真的。");
     term::say("One purchase, from login to paid. Shop and WeChat simulator run on this machine.");
     term::say(format!("shop {}", shop.url));
@@ -79,6 +82,18 @@ async fn play(args: &Demo, dir: &TempDir) -> Result<(), Failure> {
     let closed = shop.running.stop().await;
     stage.clear().await;
     outcome.and(closed)
+}
+
+/// Fills in the simulator's console where its messages go, as a merchant does in WeChat's.
+async fn push_messages(shop: &Shop, simulator: &str) -> Result<(), Failure> {
+    let client = Client::new().map_err(|why| Failure::failed("无法建立 HTTP 客户端", why))?;
+    let target = json!({"url": format!("{}/wx/message", shop.url), "mode": "secure"});
+    let ask = http::Ask::put(format!("{simulator}/sandbox/message-push")).with(target);
+    match ask.send(&client).await {
+        Ok(answer) if answer.status == 200 => Ok(()),
+        Ok(answer) => Err(Failure::failed("消息推送地址未通过校验", answer.body)),
+        Err(why) => Err(Failure::failed("消息推送地址未能登记", why)),
+    }
 }
 
 /// The purchase with v3 in `shop`, then with v2 in a second one.
