@@ -88,9 +88,13 @@ pub(super) async fn refund_query(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> 
 /// `POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund`
 pub(super) async fn abnormal_refund(sandbox: Arc<Sandbox>, _: Anyone, req: Req) -> Outcome {
     let id = req.param_text("refund_id").into_owned();
-    let opens = |sealed: &str| sandbox.keys.wechat.open(sealed).is_ok();
-    let work =
-        |call: &Call<'_>, now| refunds_v3::take_up(&mut sandbox.book(), &id, call, (now, &opens));
+    let work = |call: &Call<'_>, now| {
+        let named = call.wechatpay_serial;
+        let signer = named.and_then(|serial| sandbox.key_named(serial));
+        let key = signer.as_ref().map(|signer| sandbox.key_of(signer).0);
+        let opens = |sealed: &str| key.is_some_and(|key| key.open(sealed).is_ok());
+        refunds_v3::take_up(&mut sandbox.book(), &id, call, (now, &opens))
+    };
     sandbox.serve_v3(req, work).await
 }
 
@@ -248,7 +252,7 @@ impl Sandbox {
         with_request_id(self.stamped(answer, &body, (call, now, fault)), 0)
     }
 
-    /// The answer with WeChat's signature of its body.
+    /// The answer with WeChat's signature of its body, by the key that the call names.
     fn stamped(
         &self,
         answer: Response,

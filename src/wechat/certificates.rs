@@ -86,9 +86,9 @@ impl Wechat {
         }
     }
 
-    /// The outcome of a try, after a refusal because the serial we named is no longer WeChat's: with
-    /// a fresh list of certificates nothing was done yet, and the call is tried again. At most one
-    /// list a minute.
+    /// The outcome of a try, after a refusal because the serial we named is no longer WeChat's:
+    /// with a fresh list of certificates nothing was done yet, and the call is tried again. At
+    /// most one list a minute.
     ///
     /// Source: 微信支付 APIv3 · 平台证书更换, 如何从平台证书切换成微信支付公钥 (`Wechatpay-Serial`).
     pub(super) async fn after_stale_serial<T>(

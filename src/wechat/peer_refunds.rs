@@ -236,14 +236,44 @@ async fn an_abnormal_refund_is_sealed_for_the_key_it_names_and_v2_has_none() {
 }
 
 #[tokio::test]
-async fn an_answer_about_another_refund_than_the_one_asked_for_is_unknown() {
+async fn a_query_answered_with_another_refund_leaves_it_unknown() {
     let key = PrivateKey::generate();
-    let other = signed_json(200, &key, &json("SUCCESS").replace("R20260101X9G00", "R2"));
-    let other_id = signed_json(
-        200,
-        &key,
-        &json("SUCCESS").replace("5030000001", "5030000002"),
-    );
+    let other = json("SUCCESS").replace("R20260101X9G00", "R2");
+    let peer = Peer::answering(vec![signed_json(200, &key, &other)]);
+    let clock = Clock::system();
+    let asked = RefundKey {
+        protocol: Protocol::V3,
+        refund_no: "R20260101X9G00",
+    };
+    let state = v3(&peer.base, &key)
+        .query_refund(&asked, &Trace::new(&clock))
+        .await;
+    assert!(matches!(state, Err(WechatError::Unknown(_))), "{state:?}");
+}
+
+#[tokio::test]
+async fn an_abnormal_refund_taken_up_under_another_number_or_id_stays_unknown() {
+    let key = PrivateKey::generate();
+    let whole = json("SUCCESS");
+    let other_id = whole.replace("5030000001", "5030000002");
+    let other_number = whole.replace("R20260101X9G00", "R2");
+    let answers = [other_id, other_number].map(|body| signed_json(200, &key, &body));
+    let peer = Peer::answering(answers.into());
+    let (wechat, clock) = (v3(&peer.base, &key), Clock::system());
+    let wanted = AbnormalRefund {
+        protocol: Protocol::V3,
+        refund_no: "R20260101X9G00".to_owned(),
+        refund_id: "5030000001".to_owned(),
+        to: AbnormalTo::MerchantCard,
+    };
+    for _ in 0..2 {
+        let state = wechat.take_up_abnormal(&wanted, &Trace::new(&clock)).await;
+        assert!(matches!(state, Err(WechatError::Unknown(_))), "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_with_the_refund_of_another_order_is_unknown() {
     let foreign = ACCEPTED.map(|(name, value)| match name {
         "out_refund_no" => ("out_refund_no_0", value),
         "refund_id" => ("refund_id_0", value),
@@ -252,24 +282,11 @@ async fn an_answer_about_another_refund_than_the_one_asked_for_is_unknown() {
         _ => (name, value),
     });
     let foreign = [&foreign[..], &[("refund_status_0", "SUCCESS")]].concat();
-    let peer = Peer::answering(vec![other, other_id, signed_xml(&foreign)]);
-    let (third, clock) = (v3(&peer.base, &key), Clock::system());
-    let trace = Trace::new(&clock);
-    let asked = RefundKey {
-        protocol: Protocol::V3,
-        refund_no: "R20260101X9G00",
-    };
-    let state = third.query_refund(&asked, &trace).await;
-    assert!(matches!(state, Err(WechatError::Unknown(_))), "{state:?}");
-    let wanted = AbnormalRefund {
-        protocol: Protocol::V3,
-        refund_no: "R20260101X9G00".to_owned(),
-        refund_id: "5030000001".to_owned(),
-        to: AbnormalTo::MerchantCard,
-    };
-    let state = third.take_up_abnormal(&wanted, &trace).await;
-    assert!(matches!(state, Err(WechatError::Unknown(_))), "{state:?}");
-    let refunds = v2(&peer.base).refunds_of(&attempt(V2), &trace).await;
+    let peer = Peer::answering(vec![signed_xml(&foreign)]);
+    let clock = Clock::system();
+    let refunds = v2(&peer.base)
+        .refunds_of(&attempt(V2), &Trace::new(&clock))
+        .await;
     assert!(
         matches!(refunds, Err(WechatError::Unknown(_))),
         "{refunds:?}"

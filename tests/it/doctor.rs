@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use serde_json::json;
+
 use crate::program::{Said, run};
 use crate::world::World;
 use zhanggui::base::rsa::PrivateKey;
@@ -127,6 +129,58 @@ fn check_tells_keys_that_are_not_the_merchants() {
         &[("ZHANGGUI_WECHAT__PAY__WECHAT_PUBLIC_KEY_FILE", other)],
     );
     red(&said, &["wechat_public_key_id", "不能采信"]);
+}
+
+#[test]
+fn check_opens_the_certificates_with_the_api_key_and_tells_a_wrong_one() {
+    let world = World::with(|setup| {
+        setup.may_be_refused = true;
+        setup.more = vec![("wechat.pay.verify_with", "certificate".into())];
+    });
+    let mode = json!({ "mode": "certificate" });
+    let path = "/sandbox/certificates";
+    world.wechat.call("PUT", path, &mode).expect(200);
+    let said = check(&world, &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("解开了 1 张平台证书"), "{}", said.out);
+    let key = "0123456789abcdef0123456789abcdef";
+    let said = check(&world, &[("ZHANGGUI_WECHAT__PAY__V3_KEY", key)]);
+    red(&said, &["平台证书", "v3_key"]);
+    let none = json!({ "answer": "not_found" });
+    world.wechat.call("PUT", path, &none).expect(200);
+    red(&check(&world, &[]), &["没有平台证书", "public_key"]);
+}
+
+#[test]
+fn check_tells_keys_that_do_not_fit_each_other() {
+    let world = world();
+    let golden = |name: &str| format!("{}/tests/golden/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let cert = golden("localhost.pem");
+    let key = world.dir.path().join("client_key.pem");
+    fs::copy(golden("localhost_key.pem"), &key).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let (own, foreign) = (
+        key.to_str().unwrap(),
+        world.setting("wechat.pay", "merchant_key_file").unwrap(),
+    );
+    let pair = |key: &str| {
+        let environment = [
+            ("ZHANGGUI_WECHAT__PAY__V2_CLIENT_CERT_FILE", cert.as_str()),
+            ("ZHANGGUI_WECHAT__PAY__V2_CLIENT_KEY_FILE", key),
+        ];
+        check(&world, &environment)
+    };
+    assert_eq!(pair(own).code, Some(0));
+    red(&pair(&foreign), &["v2_client_key_file", "不是一对"]);
+    let certificate = ("ZHANGGUI_WECHAT__PAY__V2_CLIENT_CERT_FILE", cert.as_str());
+    let both = [
+        certificate,
+        ("ZHANGGUI_WECHAT__PAY__V2_CLIENT_KEY_FILE", own),
+        ("ZHANGGUI_WECHAT__PAY__MERCHANT_KEY_FILE", own),
+    ];
+    red(&check(&world, &both), &["merchant_serial", "656B6424"]);
+    let id = ("ZHANGGUI_WECHAT__PAY__WECHAT_PUBLIC_KEY_ID", "5157F09E");
+    red(&check(&world, &[id]), &["PUB_KEY_ID_"]);
 }
 
 #[test]

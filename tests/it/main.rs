@@ -32,6 +32,7 @@ mod probes;
 mod program;
 mod purchase;
 mod reconcile;
+mod redaction;
 mod refunds;
 mod running;
 mod source;

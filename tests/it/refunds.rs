@@ -129,12 +129,28 @@ fn an_abnormal_v3_refund_goes_to_a_card_and_a_v2_one_by_hand() {
         );
         let merchant = world.merchant();
         merchant.caller.post(&path).refuses(409, "REFUND_MANUAL");
-        let to = json!({ "to": "merchant_bank_card" });
-        let told = merchant.caller.call("POST", &path, &to);
+        let card = json!({ "to": "user_bank_card", "bank_type": "ICBC_DEBIT",
+            "bank_account": "6222021234567890123", "real_name": "张三" });
+        let account = json!({ "to": "merchant_bank_card" });
         if version == "v2" {
-            told.refuses(409, "REFUND_MANUAL");
-        } else {
-            assert_eq!(told.expect(200)["refund_no"], made["refund_no"]);
+            for to in [card, account] {
+                let told = merchant.caller.call("POST", &path, &to);
+                told.refuses(409, "REFUND_MANUAL");
+            }
+            continue;
+        }
+        for (to, received_by) in [(card, "用户银行卡"), (account, "商户结算银行账户")]
+        {
+            let told = merchant.caller.call("POST", &path, &to).expect(200);
+            assert_eq!(told["refund_no"], made["refund_no"]);
+            assert_eq!(told["status"], "processing");
+            let asked = world.upstream.passed("/v3/refund/domestic/refunds/");
+            let mut asked = asked.iter().rev();
+            let taken = asked.find(|passed| passed.target().ends_with("apply-abnormal-refund"));
+            let there = taken.unwrap().answer.as_ref().unwrap();
+            let there = String::from_utf8_lossy(&there.body).into_owned();
+            assert!(there.contains(received_by), "{there}");
+            finish(&world, &made["refund_no"], "ABNORMAL");
         }
         let unknown = format!("/admin/v1/orders/{order_no}/refunds/R1/retry");
         merchant.caller.post(&unknown).refuses(404, "NOT_FOUND");

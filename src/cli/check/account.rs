@@ -43,12 +43,15 @@ impl Merchant {
             .await
             .into_iter()
             .collect();
-        match wechat.prove_keys(&attempt, &trace).await {
-            Ok(proof) => findings.push(answered::proved(proof)),
-            Err(error) => findings.push(refused(&error)),
-        }
         if findings.iter().any(Finding::is_red) {
             return findings;
+        }
+        match wechat.prove_keys(&attempt, &trace).await {
+            Ok(proof) => findings.push(answered::proved(proof)),
+            Err(error) => {
+                findings.push(refused(&error));
+                return findings;
+            }
         }
         let opened = wechat.prepay(&request, &trace).await;
         if opened.is_ok() {

@@ -58,19 +58,21 @@ impl Answer<'_> {
         if self.cause_number() == Some("268498688") {
             return pay_error::params_changed(&problem.code, &said);
         }
-        // INVALID_REQUEST is several things, of which only the number behind the request id tells
-        // which. A code that has one meaning keeps it: it is what the operator looks up.
+        let code = self.refined(&problem).unwrap_or(&problem.code);
+        pay_error::error(code, &said, otherwise)
+    }
+
+    /// The code that the number behind the request id stands for, where it says more than the
+    /// answer's own: INVALID_REQUEST is several things, of which only the number tells which. A
+    /// code with one meaning keeps it, for it is what the operator looks up.
+    fn refined(&self, problem: &Problem) -> Option<&'static str> {
         let is_vague = match pay_error::meaning(&problem.code) {
             Some((cause, _)) => cause == Cause::BadRequest,
             None => true,
         };
-        let number = self.cause_number().filter(|_| is_vague);
-        let code = number
-            .and_then(numbered)
-            // "Illegal parameter" says less than any code: STATEMENT_CREATING must stay itself.
-            .filter(|code| *code != "PARAMERROR" || problem.code.is_empty())
-            .unwrap_or(&problem.code);
-        pay_error::error(code, &said, otherwise)
+        let number = self.cause_number().filter(|_| is_vague)?;
+        // "Illegal parameter" says less than any code: STATEMENT_CREATING must stay itself.
+        numbered(number).filter(|code| *code != "PARAMERROR" || problem.code.is_empty())
     }
 
     /// A 5xx: unknown, but for the few codes that old pages list under 500.
