@@ -235,7 +235,8 @@ pub fn of_day(read: &impl Read, day: Day) -> Result<Option<Reconciliation>, Stor
     Ok(record.map(ReconciliationRecord::open))
 }
 
-/// Keeps what is known of a day. Its counts of rows are kept by [`put_row`], not by the caller.
+/// Keeps what is known of a day. Its counts of rows are kept by [`super::day_rows::put_rows`], not
+/// by the caller.
 ///
 /// # Errors
 /// [`StoreError`].
