@@ -226,26 +226,24 @@ impl Shop {
         entries: Vec<Entry>,
         step: u16,
     ) -> Result<Refund, ShopError> {
-        let (key, now) = (self.field_key(), self.clock.now());
-        let write = self.store.write(move |tx: &mut Tx<'_>| {
-            let mut desk = Desk { tx, key: &key, now };
-            let refund = required(&desk, &refund_no)?;
-            desk.note_all(&refund.order_no, &entries)?;
+        let keep = self.keep_after(refund_no, entries, move |desk, refund| {
             match desk.take_told(refund.clone(), &state, step)? {
-                Ok(settled) => Ok::<_, ShopError>(settled),
+                Ok(settled) => Ok(settled),
                 Err(why) => {
-                    let text = format!("微信说的退款 {refund_no} 与本店的不符：{why}");
+                    let number = &refund.refund_no;
+                    let text = format!("微信说的退款 {number} 与本店的不符：{why}");
                     desk.keep_odd(&refund, &text)?;
-                    let error = own_error("MISMATCH", text.clone(), now);
+                    let error = own_error("MISMATCH", text.clone(), desk.now);
                     let settled = desk.defer(refund, error, step)?;
                     let alarms = vec![text];
                     Ok(Settled { alarms, ..settled })
                 }
             }
         });
-        write.await.map(Settled::alarmed)
+        keep.await
     }
 
+    /// Keeps that a refund's outcome is unknown or put off: it is sent again later.
     pub(super) async fn keep_deferred(
         &self,
         refund_no: RefundNo,
@@ -253,16 +251,13 @@ impl Shop {
         entries: Vec<Entry>,
         step: u16,
     ) -> Result<Refund, ShopError> {
-        let (key, now) = (self.field_key(), self.clock.now());
-        let write = self.store.write(move |tx: &mut Tx<'_>| {
-            let mut desk = Desk { tx, key: &key, now };
-            let refund = required(&desk, &refund_no)?;
-            desk.note_all(&refund.order_no, &entries)?;
+        let keep = self.keep_after(refund_no, entries, move |desk, refund| {
             desk.defer(refund, error.clone(), step)
         });
-        write.await.map(Settled::alarmed)
+        keep.await
     }
 
+    /// Keeps that WeChat said no for good.
     async fn keep_refused(
         &self,
         refund_no: RefundNo,
@@ -270,14 +265,10 @@ impl Shop {
         entries: Vec<Entry>,
         step: u16,
     ) -> Result<Refund, ShopError> {
-        let (key, now) = (self.field_key(), self.clock.now());
-        let write = self.store.write(move |tx: &mut Tx<'_>| {
-            let mut desk = Desk { tx, key: &key, now };
-            let refund = required(&desk, &refund_no)?;
-            desk.note_all(&refund.order_no, &entries)?;
+        let keep = self.keep_after(refund_no, entries, move |desk, refund| {
             desk.refuse(refund, error.clone(), step)
         });
-        write.await.map(Settled::alarmed)
+        keep.await
     }
 
     /// Keeps `change` of a refund, which has no other effect, and plans the next look.
@@ -288,12 +279,25 @@ impl Shop {
         step: u16,
         change: fn(Refund) -> Refund,
     ) -> Result<Refund, ShopError> {
+        let keep = self.keep_after(refund_no, entries, move |desk, refund| {
+            desk.settle(change(refund), vec![], step)
+        });
+        keep.await
+    }
+
+    /// Keeps what follows from a call about a refund, as it is on disk now, and what was said.
+    async fn keep_after(
+        &self,
+        refund_no: RefundNo,
+        entries: Vec<Entry>,
+        follow: impl Fn(&mut Desk<'_, '_>, Refund) -> Result<Settled, ShopError> + Send + 'static,
+    ) -> Result<Refund, ShopError> {
         let (key, now) = (self.field_key(), self.clock.now());
         let write = self.store.write(move |tx: &mut Tx<'_>| {
             let mut desk = Desk { tx, key: &key, now };
             let refund = required(&desk, &refund_no)?;
             desk.note_all(&refund.order_no, &entries)?;
-            desk.settle(change(refund), vec![], step)
+            follow(&mut desk, refund)
         });
         write.await.map(Settled::alarmed)
     }

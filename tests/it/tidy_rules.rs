@@ -64,7 +64,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         says: "no stub and no test that does not run",
         judge: stubs,
-        breaks: ("src/shop/x.rs", "fn a() { todo!() }"),
+        breaks: ("src/shop/x.rs", concat!("fn a() { to", "do!() }")),
     },
     Rule {
         says: "printing, exiting and the environment belong to cli",
@@ -218,7 +218,12 @@ fn shipped_needles(file: &File, needles: &[&str], except: &[&str]) -> Vec<String
 
 fn stubs(file: &File) -> Vec<String> {
     let code = code_only(&file.text);
-    let needles = ["todo!", "unimplemented!", "#[ignore"];
+    // In halves, so that who searches the tree for these words finds only real ones.
+    let needles = [
+        concat!("to", "do!"),
+        concat!("un", "implemented!"),
+        concat!("#[", "ignore"),
+    ];
     let found = needles.iter().flat_map(|needle| code.match_indices(needle));
     found
         .map(|(at, what)| fault(file, line_of(&code, at), what))
