@@ -20,6 +20,7 @@ mod endings_unpaid;
 mod fulfil;
 mod goods;
 mod http;
+mod licenses;
 mod login;
 mod mini;
 mod notifications;

@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("crc32c", &["store"]),
     ("data_encoding", &[]),
-    ("flate2", &["sandbox", "wechat"]),
+    ("flate2", &["cli", "sandbox", "wechat"]),
     ("futures_util", &[]),
     ("governor", &["shop", "routes"]),
     ("http_body_util", &["web"]),
