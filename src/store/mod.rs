@@ -6,6 +6,9 @@
 
 mod answers;
 mod audit;
+mod base_maker;
+mod bases;
+mod bureau;
 mod codec;
 mod command;
 #[cfg(test)]
@@ -37,6 +40,7 @@ mod open;
 mod open_error;
 #[cfg(test)]
 mod open_tests;
+mod open_truth;
 mod order_list;
 mod phase;
 #[cfg(test)]
@@ -47,6 +51,7 @@ mod records;
 mod recover;
 #[cfg(test)]
 mod restart_tests;
+mod retention;
 #[cfg(test)]
 mod samples;
 mod seal;
@@ -57,10 +62,12 @@ mod set;
 mod sim_disk;
 #[cfg(test)]
 mod simulated;
+mod sorted;
 #[cfg(test)]
 mod test_home;
 mod token_lists;
 mod token_map;
+mod truth;
 mod tx;
 mod watchdog;
 mod working_set;
@@ -86,14 +93,16 @@ pub mod users;
 
 pub use answers::{Failure, Page, PageWanted};
 pub use audit::audit_indexes;
+pub use bureau::{BasePlan, BaseState, Pin};
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
 pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
 pub use open_error::OpenError;
-pub use phase::Phase;
+pub use phase::{Beside, Phase};
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
 pub use rebuild::Progress;
 pub use recover::JournalFault;
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
+pub use sorted::BadSorted;
 pub use tx::Tx;
