@@ -63,6 +63,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     let arrival = Arrival {
         id: site.ids.next(),
         client_addr: site.proxies.client_of(peer.addr, &head.headers),
+        over_tls: site.proxies.says_https(peer.addr, &head.headers),
     };
     let (method, uri) = (head.method.clone(), head.uri.clone());
     let mut response = routed(site, arrival, head, incoming).await;
@@ -90,14 +91,20 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
 struct Arrival {
     id: RequestId,
     client_addr: IpAddr,
+    over_tls: bool,
 }
 
 async fn routed<S: Send + Sync + 'static>(
     site: &Site<S>,
-    Arrival { id, client_addr }: Arrival,
+    arrival: Arrival,
     head: Parts,
     incoming: Incoming,
 ) -> Response {
+    let Arrival {
+        id,
+        client_addr,
+        over_tls,
+    } = arrival;
     let target = head.uri.path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_TARGET_BYTES) {
         let error = HttpError::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "地址过长");
@@ -113,6 +120,7 @@ async fn routed<S: Send + Sync + 'static>(
         at_ms,
         id,
         client_addr,
+        over_tls,
         head,
         pattern: row.pattern(),
         payload: Payload::Waiting(Waiting {

@@ -7,6 +7,8 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// The networks whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
@@ -28,6 +30,17 @@ impl TrustedProxies {
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&address))
+    }
+
+    /// Whether a trusted proxy says that it was reached over TLS; of a chain the outermost counts.
+    pub(super) fn says_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let said = headers
+            .get(X_FORWARDED_PROTO)
+            .and_then(|line| line.to_str().ok());
+        let outermost = said.and_then(|line| line.split(',').next()).unwrap_or("");
+        !self.0.is_empty()
+            && self.trusts(peer.to_canonical())
+            && outermost.trim().eq_ignore_ascii_case("https")
     }
 
     /// The rightmost address that is not a trusted proxy: what lies left of it anyone may write.
@@ -103,6 +116,24 @@ mod tests {
         headers.append(X_FORWARDED_FOR, "1.1.1.1".parse().unwrap());
         let peer = "127.0.0.1".parse().unwrap();
         assert_eq!(TrustedProxies::default().client_of(peer, &headers), peer);
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_can_say_that_it_was_reached_over_tls() {
+        let cases = [
+            ("10.0.0.1", Some("https"), true),
+            ("10.0.0.1", Some("HTTPS, http"), true),
+            ("10.0.0.1", Some("http"), false),
+            ("10.0.0.1", None, false),
+            ("203.0.113.9", Some("https"), false),
+        ];
+        let proxies = TrustedProxies::parse(&["10.0.0.0/8"]).unwrap();
+        for (peer, line, wanted) in cases {
+            let mut headers = HeaderMap::new();
+            line.map(|line| headers.append(X_FORWARDED_PROTO, line.parse().unwrap()));
+            let found = proxies.says_https(peer.parse().unwrap(), &headers);
+            assert_eq!(found, wanted, "{peer} {line:?}");
+        }
     }
 
     #[test]

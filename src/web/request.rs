@@ -27,6 +27,8 @@ pub struct Req {
     pub id: RequestId,
     /// Who sent it: the peer, or whom a trusted proxy names.
     pub client_addr: IpAddr,
+    /// Whether it came over TLS: to us, or to a trusted proxy by its `X-Forwarded-Proto`.
+    pub over_tls: bool,
     pub(super) head: Parts,
     pub(super) pattern: &'static str,
     pub(super) payload: Payload,

@@ -35,6 +35,7 @@ mod reconcile;
 mod redaction;
 mod refunds;
 mod running;
+mod sessions;
 mod source;
 mod stage;
 mod systemd;
