@@ -16,7 +16,7 @@ const SECURE: &str = "__Host-zhanggui_session";
 
 /// Whether the browser of this request speaks TLS.
 fn is_secure(shop: &Shop, req: &Req) -> bool {
-    shop.is_behind_tls() || req.over_tls
+    shop.is_behind_tls() || req.secure()
 }
 
 fn name(shop: &Shop, req: &Req) -> &'static str {

@@ -79,7 +79,7 @@ impl<S: Send + Sync + 'static> Local<S> {
                     at_ms,
                     id,
                     client_addr,
-                    over_tls: false,
+                    secure: true,
                     pattern: row.pattern(),
                     head,
                     payload: Payload::Read(request.body.into()),
