@@ -32,7 +32,7 @@ impl Shop {
         now: Timestamp,
     ) -> Result<(), ShopError> {
         check_name(&name)?;
-        check_password(&password)?;
+        check_password(&name, &password)?;
         let hashed = self.passwords.hash(password).await?;
         let key = self.field_key();
         let write = self.store.write(move |tx: &mut Tx<'_>| {
@@ -58,7 +58,7 @@ impl Shop {
         name: &str,
         password: Secret<String>,
     ) -> Result<(), ShopError> {
-        check_password(&password)?;
+        check_password(name, &password)?;
         let password_hash = self.passwords.hash(password).await?;
         let change = move |admin: Admin| Admin {
             password_hash: password_hash.clone(),
@@ -171,7 +171,7 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     }
 }
 
-fn check_password(password: &Secret<String>) -> Result<(), Refusal> {
+fn check_password(name: &str, password: &Secret<String>) -> Result<(), Refusal> {
     let field = "password";
     let (chars, bytes) = (password.reveal().chars().count(), password.reveal().len());
     if chars < PASSWORD_MIN {
@@ -182,5 +182,87 @@ fn check_password(password: &Secret<String>) -> Result<(), Refusal> {
         let rule = "最多 1024 字节";
         return Err(Refusal::FieldInvalid { field, rule });
     }
+    if is_guessable(name, password.reveal()) {
+        let rule = "不能是常见密码、用户名的重复或顺着键盘的一串";
+        return Err(Refusal::FieldInvalid { field, rule });
+    }
     Ok(())
+}
+
+/// Whether a password is among the first that anyone tries: few different characters, the name, a
+/// common word with digits behind it, or neighbours in the alphabet or on the keyboard.
+fn is_guessable(name: &str, password: &str) -> bool {
+    let (name, password) = (name.to_lowercase(), password.to_lowercase());
+    let mut distinct: Vec<char> = password.chars().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let core = password.trim_matches(|c: char| !c.is_alphabetic());
+    let rest = password.replace(&name, "");
+    let is_row = |row: &&str| row.contains(&password) || row.contains(core) && core.len() > 3;
+    distinct.len() < 5
+        || COMMON.contains(&core)
+        || rest.chars().count() < 4
+        || ROWS.iter().any(is_row)
+}
+
+const COMMON: &[&str] = &[
+    "password",
+    "passw0rd",
+    "admin",
+    "administrator",
+    "root",
+    "zhanggui",
+    "letmein",
+    "welcome",
+    "iloveyou",
+    "woaini",
+    "changeme",
+    "secret",
+    "test",
+    "wechat",
+    "weixin",
+    "abc",
+    "a",
+    "qwe",
+];
+const ROWS: &[&str] = &[
+    "01234567890123456789",
+    "98765432109876543210",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm",
+    "1q2w3e4r5t6y7u8i9o0p",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_anyone_tries_first_is_no_password() {
+        for password in [
+            "1234567890",
+            "0987654321",
+            "aaaaaaaaaaaa",
+            "password123!",
+            "PASSWORD2026",
+            "qwertyuiop",
+            "1qaz2wsx3edc",
+            "admin12345",
+            "zhangsanzhangsan",
+            "ZhangSan123",
+            "short",
+        ] {
+            let judged = check_password("zhangsan", &Secret::from(password));
+            assert!(judged.is_err(), "{password}");
+        }
+        for password in [
+            "correct horse battery",
+            "龙井茶两斤半给老张送去",
+            "xK4-92m;Qe0r",
+        ] {
+            let judged = check_password("zhangsan", &Secret::from(password));
+            assert_eq!(judged, Ok(()), "{password}");
+        }
+    }
 }
