@@ -56,6 +56,14 @@ pub fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     bytes
 }
 
+/// HMAC-SHA1, 20 bytes. For one-time codes only.
+pub fn hmac_sha1(key: &[u8], text: &[u8]) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+    bytes.copy_from_slice(hmac::sign(&key, text).as_ref());
+    bytes
+}
+
 /// HMAC-SHA256 in 64 upper-case hexadecimal digits. Source: 微信支付 APIv2 · 签名算法.
 pub fn hmac_sha256_hex_upper(key: &[u8], text: &[u8]) -> String {
     HEXUPPER.encode(&hmac_sha256(key, text))

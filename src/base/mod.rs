@@ -12,6 +12,7 @@ pub mod money;
 pub mod rsa;
 pub mod secret;
 pub mod time;
+pub mod totp;
 #[cfg(test)]
 pub(crate) mod trial;
 pub mod x509;

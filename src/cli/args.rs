@@ -195,6 +195,22 @@ pub enum AdminCommand {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// 换密码；此人已登录的控制台全部退出，锁定也解除 · a new password; ends sessions and locks
+    Password {
+        /// 名字 · the name
+        name: String,
+        /// 从标准输入读一行密码（至少 10 个字符） · read the password from standard input
+        #[arg(long, required = true)]
+        password_stdin: bool,
+    },
+    /// 启用（或换新）登录动态码，只显示这一次 · a second factor for an authenticator app
+    Totp {
+        /// 名字 · the name
+        name: String,
+        /// 停用动态码 · take it away
+        #[arg(long)]
+        off: bool,
+    },
 }
 
 /// `key`

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the program: it reads the command line, does what it says and tells how it ended.
 
+mod admin;
 pub mod args;
 pub mod check;
 pub mod config;
@@ -22,18 +23,15 @@ mod systemd;
 pub mod tempdir;
 pub mod term;
 
-use std::io::{BufRead as _, IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{AdminCommand, Arguments, Command, KeyCommand, OrderCommand};
+use args::{Arguments, Command, KeyCommand, OrderCommand};
 use exit::Failure;
 use staff::Request;
-
-/// The longest password that is read.
-const PASSWORD_MAX_BYTES: u64 = 1024;
 
 /// Runs the program that the command line asks for.
 pub fn run() -> ExitCode {
@@ -62,9 +60,7 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Sandbox(args) => simulator::run(&args),
         Command::Init(given) => init(config, *given),
         Command::Check => check::run(config, serve::environment()),
-        Command::Admin(args) => match args.command {
-            AdminCommand::Create { name, .. } => create_admin(config, &name),
-        },
+        Command::Admin(args) => admin::run(config, args.command),
         Command::Reconcile(args) => reconcile::run(config, &args),
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),
@@ -90,33 +86,6 @@ fn init(path: &Path, given: args::Init) -> Result<(), Failure> {
         None
     };
     init::run(path, given, answers)
-}
-
-fn create_admin(path: &Path, name: &str) -> Result<(), Failure> {
-    let config = config::load(path, serve::environment())?;
-    let password = password()?;
-    staff::ask(
-        config,
-        Request::AdminCreate {
-            name: name.to_owned(),
-            password,
-        },
-    )?;
-    term::say(format!("已新建管理员 {name}"));
-    Ok(())
-}
-
-/// The first line of standard input, without its end.
-fn password() -> Result<String, Failure> {
-    let mut line = String::new();
-    let mut input = std::io::stdin().lock().take(PASSWORD_MAX_BYTES + 1);
-    let read = input.read_line(&mut line);
-    read.map_err(|why| Failure::failed("读不了标准输入里的密码", why))?;
-    if input.limit() == 0 {
-        let why = format!("密码太长，最多 {PASSWORD_MAX_BYTES} 字节");
-        return Err(Failure::Failed(why));
-    }
-    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 fn create_key(path: &Path, name: String) -> Result<(), Failure> {

@@ -7,6 +7,8 @@ use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
 use super::systemd;
 use crate::base::Clock;
+use crate::shop::console::ConsoleRule;
+use crate::shop::lockout::LockRule;
 use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
@@ -122,11 +124,25 @@ fn settings(config: &Config) -> Settings {
         order_body: config.order.body.clone(),
         login_per_minute_per_ip: config.limits.login_per_minute_per_ip,
         requests_per_minute_per_token: config.limits.requests_per_minute_per_token,
+        console: console(config),
         auto_complete_days: config.order.auto_complete_days,
         push: push(config),
         messages: config.messages.clone(),
         spool: config.store.data_dir.clone(),
         field_key: config.store.field_key.clone(),
+    }
+}
+
+/// `public_url` tells how browsers come only where the console has no listener of its own.
+fn console(config: &Config) -> ConsoleRule {
+    let shared = config.admin.listen.is_none();
+    ConsoleRule {
+        ttl: config.admin.session_ttl,
+        lock: LockRule {
+            failures: config.limits.login_failures_before_lock,
+            lock: config.limits.lock,
+        },
+        is_behind_tls: shared && config.server.public_url.starts_with("https://"),
     }
 }
 

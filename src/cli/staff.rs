@@ -28,6 +28,26 @@ pub enum Request {
         /// The password.
         password: String,
     },
+    /// Gives an admin a new password.
+    #[serde(rename = "admin.password")]
+    AdminPassword {
+        /// The name.
+        name: String,
+        /// The password.
+        password: String,
+    },
+    /// Gives an admin a new second factor.
+    #[serde(rename = "admin.totp")]
+    AdminTotp {
+        /// The name.
+        name: String,
+    },
+    /// Takes an admin's second factor away.
+    #[serde(rename = "admin.totp.off")]
+    AdminTotpOff {
+        /// The name.
+        name: String,
+    },
     /// Tells everything about an order.
     #[serde(rename = "order.show")]
     OrderShow {
@@ -74,6 +94,18 @@ async fn run(shop: &Arc<Shop>, request: Request) -> Reply {
                 .create_admin(name.clone(), Secret::new(password), now)
                 .await;
             created.map(|()| json!({ "name": name }))
+        }
+        Request::AdminPassword { name, password } => {
+            let changed = shop.change_password(&name, Secret::new(password)).await;
+            changed.map(|()| json!({ "name": name }))
+        }
+        Request::AdminTotp { name } => {
+            let enrolled = shop.enrol_totp(&name).await;
+            enrolled.map(|uri| json!({ "name": name, "uri": uri.reveal() }))
+        }
+        Request::AdminTotpOff { name } => {
+            let dropped = shop.drop_totp(&name).await;
+            dropped.map(|()| json!({ "name": name }))
         }
         Request::OrderShow { order_no } => show_order(shop, &order_no).await,
         Request::KeyCreate { name } => {

@@ -104,7 +104,7 @@ impl Goods {
                 rule,
             });
         }
-        check_text("image_url", &self.image_url, 512, "最多 512 个字符")?;
+        check_link("image_url", &self.image_url)?;
         check_text("description", &self.description, 1000, "最多 1000 个字符")?;
         check_text("spec", &self.spec, 64, "最多 64 个字符")?;
         Ok(self)
@@ -128,6 +128,27 @@ pub fn check_text(
     Ok(())
 }
 
+/// What the address of a picture may begin with, when it names a scheme at all.
+const LINK_SCHEMES: [&str; 4] = ["http", "https", "cloud", "wxfile"];
+
+/// Refuses an address of a picture that a page could be made to run, such as `javascript:…`, or
+/// that could leave the attribute it is written in. Nothing is ever fetched from it.
+///
+/// # Errors
+/// [`Refusal::FieldInvalid`] naming `field`.
+pub fn check_link(field: &'static str, text: &str) -> Result<(), Refusal> {
+    let rule = "最多 512 个字符的 http、https、cloud 或 wxfile 地址，不含空白、引号和尖括号";
+    let stray = |c: char| c.is_control() || c.is_whitespace() || "\"'`<>\\".contains(c);
+    let start = text.split(['/', '?', '#']).next().unwrap_or("");
+    let scheme = start.split_once(':').map(|(scheme, _)| scheme);
+    let known = |scheme: &str| LINK_SCHEMES.iter().any(|s| s.eq_ignore_ascii_case(scheme));
+    let strange = scheme.is_some_and(|scheme| !known(scheme));
+    if text.chars().count() > 512 || text.contains(stray) || strange {
+        return Err(Refusal::FieldInvalid { field, rule });
+    }
+    Ok(())
+}
+
 /// Refuses a stock beyond [`STOCK_MAX`].
 ///
 /// # Errors
@@ -146,6 +167,36 @@ pub fn check_stock(stock: u64) -> Result<u64, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_is_named_by_a_plain_address_only() {
+        for good in [
+            "",
+            "https://example.com/a.png?x=1&y=2#z",
+            "HTTP://example.com/茶.png",
+            "cloud://env.6869/a.png",
+            "wxfile://tmp_1.png",
+            "/static/a.png",
+            "a.png",
+            "a/b:c.png",
+        ] {
+            assert_eq!(check_link("image_url", good), Ok(()), "{good}");
+        }
+        for bad in [
+            "javascript:alert(1)",
+            "JaVaScRiPt:alert(1)",
+            "java\tscript:alert(1)",
+            " javascript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "https://example.com/\" onerror=alert(1)",
+            "https://example.com/a b",
+            "https://example.com/<b>",
+        ] {
+            assert!(check_link("image_url", bad).is_err(), "{bad}");
+        }
+    }
 
     fn tea() -> Goods {
         Goods::new(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
-use super::goods::check_text;
+use super::goods::{check_link, check_text};
 use crate::base::{AppId, OpenId, Timestamp, Uid};
 
 /// Where parcels go. Each field at most 100 characters.
@@ -107,7 +107,7 @@ impl User {
         let nickname = nickname.unwrap_or(self.nickname);
         let avatar_url = avatar_url.unwrap_or(self.avatar_url);
         check_text("nickname", &nickname, 32, "最多 32 个字符")?;
-        check_text("avatar_url", &avatar_url, 512, "最多 512 个字符")?;
+        check_link("avatar_url", &avatar_url)?;
         Ok(Self {
             nickname,
             avatar_url,

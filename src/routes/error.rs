@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::model::Refusal;
 use crate::shop::ShopError;
+use crate::shop::console::SecondFactor;
 use crate::store::StoreError;
 use crate::web::{HttpError, StatusCode};
 use crate::wechat::{Cause, WechatError};
@@ -17,6 +18,12 @@ impl From<ShopError> for HttpError {
             ShopError::Wechat(error) => wechat_failed(&error),
             ShopError::TokenInvalid => unauthorized("TOKEN_INVALID", said),
             ShopError::Unauthenticated => unauthorized("UNAUTHENTICATED", said),
+            ShopError::LoginFailed => unauthorized("UNAUTHENTICATED", said),
+            ShopError::SecondFactor(fault) => Self {
+                detail: Some(json!({"totp": second_factor(fault)})),
+                ..unauthorized("UNAUTHENTICATED", said)
+            },
+            ShopError::CsrfInvalid => Self::new(StatusCode::FORBIDDEN, "CSRF_INVALID", said),
             ShopError::RateLimited { retry_after_s } => {
                 let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", said);
                 Self {
@@ -34,6 +41,13 @@ impl From<ShopError> for HttpError {
 
 fn unauthorized(code: &'static str, said: String) -> HttpError {
     HttpError::new(StatusCode::UNAUTHORIZED, code, said)
+}
+
+fn second_factor(fault: SecondFactor) -> &'static str {
+    match fault {
+        SecondFactor::Required => "required",
+        SecondFactor::Wrong => "wrong",
+    }
 }
 
 fn refused(refusal: &Refusal) -> HttpError {

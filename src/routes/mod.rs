@@ -5,6 +5,7 @@ mod callbacks;
 mod callers;
 mod catalogue;
 mod claims;
+mod cookies;
 mod error;
 mod merchant;
 mod merchant_orders;
@@ -14,10 +15,11 @@ mod push;
 mod reconciliations;
 mod refund_views;
 mod refunds;
+mod session;
 mod shipping;
 mod views;
 
-pub use callers::{Buyer, Merchant};
+pub use callers::{Buyer, Console, Merchant};
 pub use merchant_orders::order_json;
 pub use reconciliations::ReconciliationView;
 
@@ -86,6 +88,9 @@ fn wechats() -> Vec<Route<Shop>> {
 /// What the console and the merchant's own backend call.
 fn merchants() -> Vec<Route<Shop>> {
     vec![
+        route(POST, "/admin/v1/session", session::log_in),
+        route(GET, "/admin/v1/session", session::show),
+        route(DELETE, "/admin/v1/session", session::log_out),
         route(GET, "/admin/v1/goods", merchant::list_goods),
         route(POST, "/admin/v1/goods", merchant::create_goods),
         route(GET, "/admin/v1/goods/{id}", merchant::show_goods),

@@ -191,7 +191,7 @@ pub(super) async fn settle(shop: Arc<Shop>, caller: Merchant, req: Req) -> Outco
         day,
         out_trade_no,
         remedy: remedy_of(&remedy)?,
-        by: format!("API 密钥 {}", caller.key_id),
+        by: caller.title(),
     };
     let rows = shop.settle(wanted).await?.into_iter();
     let rows = rows.map(RowView::from).collect();

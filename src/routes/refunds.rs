@@ -29,7 +29,7 @@ pub(super) async fn create(shop: Arc<Shop>, merchant: Merchant, mut req: Req) ->
     let order_no = order_no(&req)?;
     let body = req.body().await?;
     let new: NewRefund = read_json(&body)?;
-    let caller = format!("key {}", merchant.key_id);
+    let caller = merchant.claimant();
     // The order is part of what is claimed: one key for two orders is two requests.
     let route = format!("POST /admin/v1/orders/{order_no}/refunds");
     let wanted = RefundWanted {

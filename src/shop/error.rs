@@ -1,5 +1,6 @@
 //! What can go wrong in a use case: the business said no, the store failed, or WeChat did.
 
+use super::console::SecondFactor;
 use crate::model::Refusal;
 use crate::store::{Failure, StoreError};
 use crate::wechat::WechatError;
@@ -19,9 +20,18 @@ pub enum ShopError {
     /// No buyer's token, or one that is unknown, expired or revoked.
     #[error("登录凭证无效或已过期，请重新登录")]
     TokenInvalid,
-    /// No API key, or one that is unknown or revoked.
-    #[error("缺少或无效的 API 密钥")]
+    /// No console session and no API key, or one that is unknown, expired or revoked.
+    #[error("未登录或登录已过期，或缺少有效的 API 密钥")]
     Unauthenticated,
+    /// A login to the console whose name or password is wrong; it does not say which.
+    #[error("用户名或密码不对")]
+    LoginFailed,
+    /// A login to the console with the right password that lacks the right code.
+    #[error("密码正确，还需要身份验证器 App 里当前的 6 位动态码（每个只能用一次）")]
+    SecondFactor(SecondFactor),
+    /// A write made with the console's cookie, without the session's CSRF token.
+    #[error("缺少或不对的 CSRF 令牌，请刷新控制台页面后重试")]
+    CsrfInvalid,
     /// Too many requests from this address or with this token.
     #[error("请求过于频繁，请稍后再试")]
     RateLimited {

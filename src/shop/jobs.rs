@@ -13,6 +13,7 @@ use super::{Shop, ShopError, certificates};
 use crate::base::Timestamp;
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
+use crate::store::console::SweepFrom;
 use crate::store::due::{self, Due, Work, WorkKind};
 use crate::store::tokens::SWEEP_MAX;
 use crate::store::{StoreError, Tx, idempotency};
@@ -96,6 +97,7 @@ async fn sweep(shop: Arc<Shop>) {
         }
         shop.clock.sleep(shop.settings.sweep_interval).await;
         shop.limits.forget_quiet();
+        shop.lockout.forget_quiet(shop.clock.now());
         shop.turns.forget_quiet(shop.clock.now_ms());
         if let Err(error) = shop.sweep_all().await {
             tracing::error!(%error, "清理过期登录凭证出错，稍后重试");
@@ -161,12 +163,21 @@ impl Shop {
         }
     }
 
-    /// Removes all tokens that are expired and all idempotency keys that are honoured no more.
+    /// Removes all tokens and sessions that are expired and all idempotency keys that are honoured
+    /// no more.
     async fn sweep_all(&self) -> Result<(), ShopError> {
         while self.tokens.sweep(self.clock.now()).await? == SWEEP_MAX {
             tokio::time::sleep(CHUNK_PAUSE).await;
         }
         while self.forget_keys(self.clock.now()).await? == More::Now {
+            tokio::time::sleep(CHUNK_PAUSE).await;
+        }
+        let mut from = SweepFrom::default();
+        loop {
+            from = self.sweep_console(from, self.clock.now()).await?;
+            if from == SweepFrom::default() {
+                break;
+            }
             tokio::time::sleep(CHUNK_PAUSE).await;
         }
         Ok(())

@@ -59,7 +59,7 @@ impl Limits {
 }
 
 /// One subscriber of IPv6 holds a whole /64, so that is what is counted.
-fn household(address: IpAddr) -> IpAddr {
+pub(super) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(four) => IpAddr::V4(four),
         IpAddr::V6(six) => {

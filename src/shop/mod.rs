@@ -13,6 +13,7 @@ mod bill_rows;
 mod certificates;
 pub mod checkout;
 pub mod closing;
+pub mod console;
 mod couriers;
 pub mod effects;
 pub mod error;
@@ -20,10 +21,12 @@ pub mod fulfil;
 pub mod goods;
 pub mod jobs;
 pub mod limits;
+pub mod lockout;
 pub mod login;
 mod mini;
 pub mod notify;
 pub mod orders;
+mod passwords;
 pub mod pay;
 pub mod push;
 pub mod reconcile;
@@ -86,6 +89,8 @@ pub struct Settings {
     pub login_per_minute_per_ip: u32,
     /// `[limits] requests_per_minute_per_token`.
     pub requests_per_minute_per_token: u32,
+    /// How the console is guarded.
+    pub console: console::ConsoleRule,
     /// How many days after shipping an order completes by itself.
     pub auto_complete_days: u64,
     /// What message push is verified and opened with.
@@ -106,6 +111,8 @@ pub struct Shop {
     clock: Clock,
     settings: Settings,
     limits: limits::Limits,
+    lockout: lockout::Lockout,
+    passwords: passwords::Passwords,
     turns: turns::Turns,
     remembered: couriers::Remembered,
     gates: subscribe::Gates,
@@ -126,6 +133,7 @@ impl Shop {
             settings.login_per_minute_per_ip,
             settings.requests_per_minute_per_token,
         );
+        let lockout = lockout::Lockout::new(settings.console.lock);
         Arc::new(Self {
             store,
             tokens,
@@ -133,6 +141,8 @@ impl Shop {
             clock,
             settings,
             limits,
+            lockout,
+            passwords: passwords::Passwords::default(),
             turns: turns::Turns::default(),
             remembered: couriers::Remembered::default(),
             gates: subscribe::Gates::default(),
@@ -161,6 +171,11 @@ impl Shop {
     /// A copy of the key that seals fields, for a transaction to own.
     fn field_key(&self) -> FieldKey {
         self.settings.field_key.clone()
+    }
+
+    /// Whether browsers reach the console by TLS only.
+    pub fn is_behind_tls(&self) -> bool {
+        self.settings.console.is_behind_tls
     }
 
     /// The clock of this shop.

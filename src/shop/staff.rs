@@ -1,13 +1,13 @@
 //! The merchant's people and programs: admins by password, backends by API key.
 
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher;
-
+use super::console::PASSWORD_MAX_BYTES;
 use super::{Shop, ShopError};
+use crate::base::totp::TotpKey;
 use crate::base::{Secret, Timestamp, hash, secret};
 use crate::model::Refusal;
 use crate::model::goods::check_text;
-use crate::store::{Tx, staff};
+use crate::store::Tx;
+use crate::store::staff::{self, Admin};
 
 /// The fewest characters of an admin's password.
 pub const PASSWORD_MIN: usize = 10;
@@ -32,30 +32,91 @@ impl Shop {
         now: Timestamp,
     ) -> Result<(), ShopError> {
         check_name(&name)?;
-        if password.reveal().chars().count() < PASSWORD_MIN {
-            let rule = "至少 10 个字符";
-            return Err(Refusal::FieldInvalid {
-                field: "password",
-                rule,
-            }
-            .into());
-        }
-        let hashed = tokio::task::spawn_blocking(move || hash_password(&password));
-        let hashed = hashed.await.expect("hashing does not panic");
+        check_password(&name, &password)?;
+        let hashed = self.passwords.hash(password).await?;
+        let key = self.field_key();
         let write = self.store.write(move |tx: &mut Tx<'_>| {
-            if staff::admin(tx, &name)?.is_some() {
+            if staff::admin(tx, &key, &name)?.is_some() {
                 let refusal = Refusal::FieldInvalid {
                     field: "name",
                     rule: "这个名字已有人使用",
                 };
                 return Err(ShopError::from(refusal));
             }
-            let admin = staff::Admin {
-                name: name.clone(),
-                password_hash: hashed.clone(),
-                created_at: now,
+            let admin = Admin::new(name.clone(), hashed.clone(), now);
+            Ok(staff::put_admin(tx, &key, &admin)?)
+        });
+        write.await
+    }
+
+    /// Gives an admin a new password. It ends their sessions, and their name waits no longer.
+    ///
+    /// # Errors
+    /// [`Refusal::FieldInvalid`] for a name that nobody has or a password too short; store errors.
+    pub async fn change_password(
+        &self,
+        name: &str,
+        password: Secret<String>,
+    ) -> Result<(), ShopError> {
+        check_password(name, &password)?;
+        let password_hash = self.passwords.hash(password).await?;
+        let change = move |admin: Admin| Admin {
+            password_hash: password_hash.clone(),
+            ..admin
+        };
+        self.change_admin(name, change).await?;
+        self.lockout.forgive(name);
+        Ok(())
+    }
+
+    /// Gives an admin a new second factor: what their app reads, shown once. It ends their
+    /// sessions.
+    ///
+    /// # Errors
+    /// [`Refusal::FieldInvalid`] for a name that nobody has; store errors.
+    pub async fn enrol_totp(&self, name: &str) -> Result<Secret<String>, ShopError> {
+        let key = TotpKey::random();
+        let uri = key.uri("zhanggui", name);
+        let change = move |admin: Admin| Admin {
+            totp_key: Some(key.clone()),
+            totp_step: 0,
+            ..admin
+        };
+        self.change_admin(name, change).await?;
+        Ok(uri)
+    }
+
+    /// Takes an admin's second factor away. It ends their sessions.
+    ///
+    /// # Errors
+    /// [`Refusal::FieldInvalid`] for a name that nobody has; store errors.
+    pub async fn drop_totp(&self, name: &str) -> Result<(), ShopError> {
+        let change = |admin: Admin| Admin {
+            totp_key: None,
+            ..admin
+        };
+        self.change_admin(name, change).await
+    }
+
+    /// Changes how an admin proves themselves; whoever is logged in must do so again.
+    async fn change_admin(
+        &self,
+        name: &str,
+        change: impl Fn(Admin) -> Admin + Send + 'static,
+    ) -> Result<(), ShopError> {
+        let (key, name) = (self.field_key(), name.to_owned());
+        let write = self.store.write(move |tx: &mut Tx<'_>| {
+            let nobody = Refusal::FieldInvalid {
+                field: "name",
+                rule: "没有这个管理员",
             };
-            Ok(staff::put_admin(tx, &admin)?)
+            let admin = staff::admin(tx, &key, &name)?.ok_or(nobody)?;
+            let generation = admin.generation + 1;
+            let changed = Admin {
+                generation,
+                ..change(admin)
+            };
+            Ok::<_, ShopError>(staff::put_admin(tx, &key, &changed)?)
         });
         write.await
     }
@@ -110,12 +171,98 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     }
 }
 
-fn hash_password(password: &Secret<String>) -> Secret<String> {
-    let salt: [u8; 16] = secret::random();
-    let hashed = Argon2::default().hash_password_with_salt(password.reveal().as_bytes(), &salt);
-    Secret::new(
-        hashed
-            .expect("default parameters and a 16-byte salt")
-            .to_string(),
-    )
+fn check_password(name: &str, password: &Secret<String>) -> Result<(), Refusal> {
+    let field = "password";
+    let (chars, bytes) = (password.reveal().chars().count(), password.reveal().len());
+    if chars < PASSWORD_MIN {
+        let rule = "至少 10 个字符";
+        return Err(Refusal::FieldInvalid { field, rule });
+    }
+    if bytes > PASSWORD_MAX_BYTES {
+        let rule = "最多 1024 字节";
+        return Err(Refusal::FieldInvalid { field, rule });
+    }
+    if is_guessable(name, password.reveal()) {
+        let rule = "不能是常见密码、用户名的重复或顺着键盘的一串";
+        return Err(Refusal::FieldInvalid { field, rule });
+    }
+    Ok(())
+}
+
+/// Whether a password is among the first that anyone tries: few different characters, the name, a
+/// common word with digits behind it, or neighbours in the alphabet or on the keyboard.
+fn is_guessable(name: &str, password: &str) -> bool {
+    let (name, password) = (name.to_lowercase(), password.to_lowercase());
+    let mut distinct: Vec<char> = password.chars().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let core = password.trim_matches(|c: char| !c.is_alphabetic());
+    let rest = password.replace(&name, "");
+    let is_row = |row: &&str| row.contains(&password) || row.contains(core) && core.len() > 3;
+    distinct.len() < 5
+        || COMMON.contains(&core)
+        || rest.chars().count() < 4
+        || ROWS.iter().any(is_row)
+}
+
+const COMMON: &[&str] = &[
+    "password",
+    "passw0rd",
+    "admin",
+    "administrator",
+    "root",
+    "zhanggui",
+    "letmein",
+    "welcome",
+    "iloveyou",
+    "woaini",
+    "changeme",
+    "secret",
+    "test",
+    "wechat",
+    "weixin",
+    "abc",
+    "a",
+    "qwe",
+];
+const ROWS: &[&str] = &[
+    "01234567890123456789",
+    "98765432109876543210",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm",
+    "1q2w3e4r5t6y7u8i9o0p",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_anyone_tries_first_is_no_password() {
+        for password in [
+            "1234567890",
+            "0987654321",
+            "aaaaaaaaaaaa",
+            "password123!",
+            "PASSWORD2026",
+            "qwertyuiop",
+            "1qaz2wsx3edc",
+            "admin12345",
+            "zhangsanzhangsan",
+            "ZhangSan123",
+            "short",
+        ] {
+            let judged = check_password("zhangsan", &Secret::from(password));
+            assert!(judged.is_err(), "{password}");
+        }
+        for password in [
+            "correct horse battery",
+            "龙井茶两斤半给老张送去",
+            "xK4-92m;Qe0r",
+        ] {
+            let judged = check_password("zhangsan", &Secret::from(password));
+            assert_eq!(judged, Ok(()), "{password}");
+        }
+    }
 }

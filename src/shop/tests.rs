@@ -33,6 +33,14 @@ pub(super) fn settings(appid: AppId, mchid: Option<MchId>) -> Settings {
         order_body: "商城订单".into(),
         login_per_minute_per_ip: 1000,
         requests_per_minute_per_token: 1000,
+        console: console::ConsoleRule {
+            ttl: Duration::from_secs(43_200),
+            lock: lockout::LockRule {
+                failures: 5,
+                lock: Duration::from_secs(60),
+            },
+            is_behind_tls: false,
+        },
         auto_complete_days: 10,
         push: push::PushSettings::default(),
         messages: subscribe::Messages::default(),

@@ -6,11 +6,13 @@ use super::*;
 use crate::base::{Secret, Timestamp};
 use crate::model::Entry;
 use crate::model::reconcile::Class;
+use crate::store::console::ConsoleSessionRecord;
 use crate::store::reconciliations::DayRow;
 use crate::store::records::*;
 use crate::store::samples::{self, at, field_key};
 use crate::store::sealed::{Place, Sealed};
 use crate::store::shipments::{ReportRecord, SettlementRecord, ShipmentRecord};
+use crate::store::staff::{AdminRecord, AdminV1, AdminV2};
 use crate::store::tokens::TokenHash;
 use crate::store::{Store, View};
 
@@ -114,6 +116,18 @@ fn later_layouts() -> Vec<(&'static str, Vec<u8>)> {
         password_hash: "$argon2id$".to_owned(),
         created_at: at(0),
     };
+    let admin_v2 = AdminV2 {
+        name: "掌柜".to_owned(),
+        password_hash: "$argon2id$".to_owned(),
+        created_at: at(0),
+        generation: 3,
+        totp_key: Some(Sealed::bytes(
+            &field_key(),
+            &Place("admin totp", "掌柜".as_bytes()),
+            b"12345678901234567890",
+        )),
+        totp_step: 58_906_560,
+    };
     let row = DayRow {
         settled: Some(samples::seen()),
         ..samples::day_row(Class::AmountDiffers, "20260101ABCDEF_2")
@@ -141,6 +155,11 @@ fn later_layouts() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("day_row_v1", value(KEY, &DayRowRecord::V1(row))),
         ("admin_v1", value(KEY, &AdminRecord::V1(admin))),
+        ("admin_v2", value(KEY, &AdminRecord::V2(admin_v2))),
+        (
+            "console_session_v1",
+            value(KEY, &ConsoleSessionRecord::V1(samples::console_session(3))),
+        ),
         (
             "api_key_v1",
             value(KEY, &ApiKeyRecord::V1(samples::api_key())),
@@ -219,6 +238,8 @@ async fn golden_bytes_are_read_back_as_what_was_written() {
         again::<ReconciliationRecord>("reconciliation_v1", view);
         again::<DayRowRecord>("day_row_v1", view);
         again::<AdminRecord>("admin_v1", view);
+        again::<AdminRecord>("admin_v2", view);
+        again::<ConsoleSessionRecord>("console_session_v1", view);
         again::<ApiKeyRecord>("api_key_v1", view);
         again::<CertificateRecord>("certificate_v1", view);
         again::<TokenRecord>("token_v1", view);

@@ -26,6 +26,7 @@
 //! | `b` | day | reconciliation of the day |
 //! | `B` | day, class, out_trade_no, 0, refund_no | a difference that it found |
 //! | `M` `K` | name; digest of key | admin; API key |
+//! | `S` | digest of token | console session |
 //! | `v` | serial | platform certificate of WeChat |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
@@ -64,6 +65,7 @@ pub(super) const RECONCILIATION: u8 = b'b';
 pub(super) const DAY_ROW: u8 = b'B';
 pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
+pub(super) const CONSOLE_SESSION: u8 = b'S';
 pub(super) const CERTIFICATE: u8 = b'v';
 pub(super) const PIECE: u8 = b'p';
 pub(super) const TOKEN: u8 = 0xF0;
@@ -319,6 +321,10 @@ pub(super) fn admin(name: &str) -> Vec<u8> {
 
 pub(super) fn api_key(digest: &[u8; 32]) -> Vec<u8> {
     key(API_KEY, &[digest])
+}
+
+pub(super) fn console_session(digest: &[u8; 32]) -> Vec<u8> {
+    key(CONSOLE_SESSION, &[digest])
 }
 
 pub(super) fn certificate(serial: &str) -> Vec<u8> {

@@ -77,6 +77,7 @@ mod writer_tests;
 
 pub mod attempts;
 pub mod certificates;
+pub mod console;
 pub mod day_scan;
 pub mod due;
 pub mod goods;

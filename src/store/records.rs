@@ -42,7 +42,6 @@ records! {
     RefundRequestRecord "refund request" true
     ReconciliationRecord "reconciliation" true
     DayRowRecord "difference of a day" true
-    AdminRecord "admin" true
     ApiKeyRecord "API key" true
     CertificateRecord "platform certificate" true
     TokenRecord "token" false
@@ -137,11 +136,6 @@ pub(super) enum DayRowRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) enum AdminRecord {
-    V1(AdminV1),
-}
-
-#[derive(Serialize, Deserialize)]
 pub(super) enum ApiKeyRecord {
     V1(super::staff::ApiKey),
 }
@@ -176,13 +170,6 @@ pub(super) struct IdempotencyV2 {
     pub(super) body: [u8; 32],
     pub(super) created_at: Timestamp,
     pub(super) answer: RefundRecord,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct AdminV1 {
-    pub(super) name: String,
-    pub(super) password_hash: String,
-    pub(super) created_at: Timestamp,
 }
 
 /// A login.

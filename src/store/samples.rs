@@ -1,5 +1,6 @@
 //! What the tests of this floor keep: one field key, and one of each thing, always the same.
 
+use super::console::ConsoleSession;
 use super::reconciliations::{DayRow, DayStatus, Reconciliation, ReconciliationV1};
 use super::reconciliations::{RowKind, Settled, Settling};
 use super::staff::ApiKey;
@@ -291,6 +292,15 @@ pub(super) fn api_key() -> ApiKey {
         name: "后台".to_owned(),
         created_at: at(0),
         revoked_at: Some(at(9)),
+    }
+}
+
+pub(super) fn console_session(generation: u64) -> ConsoleSession {
+    ConsoleSession {
+        admin: "掌柜".to_owned(),
+        generation,
+        created_at: at(0),
+        expires_at: at(43_200),
     }
 }
 

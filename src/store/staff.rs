@@ -2,11 +2,44 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::codec::{self, collect};
+use super::codec::{self, Record, collect};
 use super::counters::{self, Counter};
-use super::records::{AdminRecord, AdminV1, ApiKeyRecord};
+use super::records::ApiKeyRecord;
+use super::sealed::{Place, Sealed};
 use super::{KeyRange, Read, StoreError, Tx, keys};
+use crate::base::cipher::FieldKey;
+use crate::base::totp::TotpKey;
 use crate::base::{Secret, Timestamp};
+
+/// What is kept of an admin.
+#[derive(Serialize, Deserialize)]
+pub(super) enum AdminRecord {
+    V1(AdminV1),
+    V2(AdminV2),
+}
+
+impl Record for AdminRecord {
+    const KIND: &'static str = "admin";
+    const LONG: bool = true;
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AdminV1 {
+    pub(super) name: String,
+    pub(super) password_hash: String,
+    pub(super) created_at: Timestamp,
+}
+
+/// An admin whose sessions end together, and who may have a second factor.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AdminV2 {
+    pub(super) name: String,
+    pub(super) password_hash: String,
+    pub(super) created_at: Timestamp,
+    pub(super) generation: u64,
+    pub(super) totp_key: Option<Sealed>,
+    pub(super) totp_step: i64,
+}
 
 /// Who may log in to the console.
 #[derive(Clone, Debug)]
@@ -17,6 +50,30 @@ pub struct Admin {
     pub password_hash: Secret<String>,
     /// When they were entered.
     pub created_at: Timestamp,
+    /// Raised to end all their sessions at once.
+    pub generation: u64,
+    /// The key of their authenticator app, when they have one.
+    pub totp_key: Option<TotpKey>,
+    /// The step of the last code they used: a code is good once.
+    pub totp_step: i64,
+}
+
+impl Admin {
+    /// A new one, without a second factor.
+    pub fn new(name: String, password_hash: Secret<String>, created_at: Timestamp) -> Self {
+        Self {
+            name,
+            password_hash,
+            created_at,
+            generation: 0,
+            totp_key: None,
+            totp_step: 0,
+        }
+    }
+}
+
+fn totp_place(name: &str) -> Place<'_> {
+    Place("admin totp", name.as_bytes())
 }
 
 /// A key that a program of the merchant shows; the key itself is kept nowhere.
@@ -35,13 +92,45 @@ pub struct ApiKey {
 /// The admin of this name.
 ///
 /// # Errors
+/// [`StoreError`]; `Corrupt` when their second factor does not open with `field_key`.
+pub fn admin(
+    read: &impl Read,
+    field_key: &FieldKey,
+    name: &str,
+) -> Result<Option<Admin>, StoreError> {
+    let key = keys::admin(name);
+    let admin = match codec::get::<AdminRecord>(read, &key)? {
+        None => return Ok(None),
+        Some(AdminRecord::V1(kept)) => {
+            let password_hash = Secret::new(kept.password_hash);
+            Admin::new(kept.name, password_hash, kept.created_at)
+        }
+        Some(AdminRecord::V2(kept)) => {
+            let opened = kept
+                .totp_key
+                .map(|sealed| sealed.open_bytes(field_key, &totp_place(name)));
+            let opened = opened.transpose();
+            let bytes = opened.map_err(|_| codec::damaged::<AdminRecord>(read, &key))?;
+            Admin {
+                generation: kept.generation,
+                totp_key: bytes.map(TotpKey::new),
+                totp_step: kept.totp_step,
+                ..Admin::new(kept.name, Secret::new(kept.password_hash), kept.created_at)
+            }
+        }
+    };
+    Ok(Some(admin))
+}
+
+/// The generation of the admin of this name: sessions of another are dead.
+///
+/// # Errors
 /// [`StoreError`].
-pub fn admin(read: &impl Read, name: &str) -> Result<Option<Admin>, StoreError> {
+pub(super) fn generation(read: &impl Read, name: &str) -> Result<Option<u64>, StoreError> {
     let record = codec::get::<AdminRecord>(read, &keys::admin(name))?;
-    Ok(record.map(|AdminRecord::V1(admin)| Admin {
-        name: admin.name,
-        password_hash: Secret::new(admin.password_hash),
-        created_at: admin.created_at,
+    Ok(record.map(|record| match record {
+        AdminRecord::V1(_) => 0,
+        AdminRecord::V2(admin) => admin.generation,
     }))
 }
 
@@ -49,11 +138,15 @@ pub fn admin(read: &impl Read, name: &str) -> Result<Option<Admin>, StoreError> 
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn put_admin(tx: &mut Tx<'_>, admin: &Admin) -> Result<(), StoreError> {
-    let record = AdminRecord::V1(AdminV1 {
+pub fn put_admin(tx: &mut Tx<'_>, field_key: &FieldKey, admin: &Admin) -> Result<(), StoreError> {
+    let totp = admin.totp_key.as_ref();
+    let record = AdminRecord::V2(AdminV2 {
         name: admin.name.clone(),
         password_hash: admin.password_hash.reveal().clone(),
         created_at: admin.created_at,
+        generation: admin.generation,
+        totp_key: totp.map(|key| Sealed::bytes(field_key, &totp_place(&admin.name), key.bytes())),
+        totp_step: admin.totp_step,
     });
     codec::put(tx, keys::admin(&admin.name), &record)
 }
@@ -130,7 +223,7 @@ pub fn api_keys(read: &impl Read) -> Result<Vec<ApiKey>, StoreError> {
 mod tests {
     use super::*;
     use crate::store::Store;
-    use crate::store::samples::{at, write};
+    use crate::store::samples::{at, field_key, write};
 
     #[tokio::test]
     async fn a_revoked_key_opens_nothing_and_its_id_is_not_given_again() {
@@ -155,22 +248,41 @@ mod tests {
     #[tokio::test]
     async fn an_admin_comes_back_by_name_and_is_not_printed_with_the_hash() {
         let store = Store::memory();
-        let found = write(&store, |tx| {
-            let password_hash = Secret::from("$argon2id$v=19$");
-            let (name, created_at) = ("掌柜".to_owned(), at(0));
-            put_admin(
-                tx,
-                &Admin {
-                    name,
-                    password_hash,
-                    created_at,
-                },
-            )?;
-            assert!(admin(tx, "nobody")?.is_none());
-            Ok(admin(tx, "掌柜")?.unwrap())
+        let key = TotpKey::new(b"12345678901234567890".to_vec());
+        let kept = Admin {
+            totp_key: Some(key),
+            totp_step: 7,
+            ..Admin::new("掌柜".to_owned(), "$argon2id$v=19$".into(), at(0))
+        };
+        let found = write(&store, move |tx| {
+            put_admin(tx, &field_key(), &kept)?;
+            assert!(admin(tx, &field_key(), "nobody")?.is_none());
+            let other = FieldKey::new([8; 32]);
+            assert!(admin(tx, &other, "掌柜").is_err());
+            Ok(admin(tx, &field_key(), "掌柜")?.unwrap())
         })
         .await;
         assert!(found.password_hash.matches("$argon2id$v=19$"));
         assert!(!format!("{found:?}").contains("argon2id"));
+        assert_eq!(found.totp_key.unwrap().bytes(), b"12345678901234567890");
+        assert_eq!(found.totp_step, 7);
+    }
+
+    #[tokio::test]
+    async fn an_admin_of_the_first_layout_still_logs_in() {
+        let store = Store::memory();
+        let found = write(&store, |tx| {
+            let old = AdminRecord::V1(AdminV1 {
+                name: "boss".to_owned(),
+                password_hash: "$argon2id$".to_owned(),
+                created_at: at(0),
+            });
+            codec::put(tx, keys::admin("boss"), &old)?;
+            assert_eq!(generation(tx, "boss")?, Some(0));
+            Ok(admin(tx, &field_key(), "boss")?.unwrap())
+        })
+        .await;
+        assert_eq!((found.generation, found.totp_step), (0, 0));
+        assert!(found.totp_key.is_none());
     }
 }

@@ -2,6 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod attacks;
+mod attacks_console;
+mod attacks_forged;
+mod attacks_paths;
+mod attacks_secrets;
+mod attacks_text;
+mod attacks_xml;
 mod bad_input;
 mod bad_values;
 mod bills;
@@ -36,6 +43,7 @@ mod reconcile;
 mod redaction;
 mod refunds;
 mod running;
+mod sessions;
 mod source;
 mod stage;
 mod systemd;

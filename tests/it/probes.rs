@@ -112,6 +112,11 @@ const fn probe(
 }
 
 const LOGIN: &[Field] = &[must("code", "\"no-such-code\"", 0)];
+const CONSOLE_LOGIN: &[Field] = &[
+    must("username", "\"nobody\"", 64),
+    must("password", "\"no such password\"", 0),
+    may("totp", "\"000000\"", 0),
+];
 const USER: &[Field] = &[
     may("nickname", "\"小王\"", 32),
     may("avatar_url", "\"https://example.com/a.png\"", 0),
@@ -283,6 +288,14 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
     probe("POST", "/wx/pay/notify", Who::Anyone, Body::Foreign),
     probe("GET", "/wx/message", Who::Anyone, Body::None),
     probe("POST", "/wx/message", Who::Anyone, Body::Foreign),
+    probe(
+        "POST",
+        "/admin/v1/session",
+        Who::Anyone,
+        Body::Fields(CONSOLE_LOGIN),
+    ),
+    probe("GET", "/admin/v1/session", Who::Merchant, Body::None),
+    probe("DELETE", "/admin/v1/session", Who::Merchant, Body::None),
     probe("GET", "/admin/v1/goods", Who::Merchant, Body::None),
     probe(
         "POST",

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_shop_that_wechat_cannot_reach_is_told_so() {
         let pay = "[wechat.pay]\nmchid = \"1900000109\"\nversion = \"v2\"\n\
-                   v2_key = \"192006250b4c09247ec02edce69f6a2d\"\n\
+                   v2_key = \"5e8b0ec6c7f04d4ab6d3a0f1c1c3b0a9\"\n\
                    [server]\npublic_url = \"http://127.0.0.1:8080\"\n";
         let (good, missing) = ((Topic::Pay, Verdict::Good), (Topic::Pay, Verdict::Missing));
         let text = format!("{LOGIN}{pay}");

@@ -271,6 +271,8 @@ impl Table<'_> {
             max_body_bytes: self.number::<usize>("max_body_kb")? * 1024,
             login_per_minute_per_ip: self.number("login_per_minute_per_ip")?,
             requests_per_minute_per_token: self.number("requests_per_minute_per_token")?,
+            login_failures_before_lock: self.number("login_failures_before_lock")?,
+            lock: self.seconds("lock_s")?,
         })
     }
 

@@ -256,6 +256,13 @@ pub const KEYS: &[Key] = &[
     plain("limits", "max_body_kb", Rule::Number(1, 16_384), "256"),
     plain("limits", "login_per_minute_per_ip", RATE, "30"),
     plain("limits", "requests_per_minute_per_token", RATE, "600"),
+    plain(
+        "limits",
+        "login_failures_before_lock",
+        Rule::Number(1, 1000),
+        "5",
+    ),
+    plain("limits", "lock_s", Rule::Number(1, 86_400), "60"),
     plain("backup", "dir", Rule::Path, ""),
     plain("backup", "every_h", Rule::Number(1, 720), "24"),
     plain("backup", "keep", Rule::Number(1, 1000), "7"),

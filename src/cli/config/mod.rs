@@ -7,6 +7,7 @@ mod build;
 mod fault;
 #[cfg(test)]
 mod fault_table;
+mod guessable;
 mod keys;
 mod messages;
 mod pay;
@@ -83,6 +84,7 @@ pub fn survey(text: &str, environment: impl Iterator<Item = (String, String)>) -
     let mut settled = settle::settle(text, environment);
     pay::check(&mut settled);
     messages::check(&mut settled);
+    guessable::check(&mut settled);
     let mchid = settled.text("wechat.pay", "mchid");
     let has_mchid = mchid.is_none_or(|mchid| !mchid.is_empty());
     let config = build::config(&settled).filter(|_| settled.faults.is_empty());

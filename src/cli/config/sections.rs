@@ -149,6 +149,10 @@ pub struct Limits {
     pub login_per_minute_per_ip: u32,
     /// How many requests one token may send a minute.
     pub requests_per_minute_per_token: u32,
+    /// How many logins to the console may fail before the name waits.
+    pub login_failures_before_lock: u32,
+    /// How long the first wait is; each further one is twice as long, up to 64 times.
+    pub lock: Duration,
 }
 
 /// `[log]`

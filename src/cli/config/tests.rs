@@ -10,7 +10,7 @@ use crate::wechat::Version;
 const FIELD_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const SALT: &str = "salt-Xk27";
 const APP_SECRET: &str = "appsecret-93jf";
-const V2_KEY: &str = "192006250b4c09247ec02edce69f6a2d";
+const V2_KEY: &str = "5e8b0ec6c7f04d4ab6d3a0f1c1c3b0a9";
 const V3_KEY: &str = "abcdefghijklmnopqrstuvwxyz012345";
 
 /// The least that is well: lines 1 to 7.
