@@ -4,6 +4,7 @@
 
 mod admin;
 pub mod args;
+mod certificates;
 pub mod check;
 pub mod config;
 pub mod demo;

@@ -15,7 +15,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::time::Instant;
 
-use super::connection::Pace;
+use super::pace::Pace;
 use super::request::{Payload, Waiting};
 use super::router::Running;
 use super::server::Site;
@@ -62,7 +62,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let begun = Instant::now();
-    pace.busy();
+    let turn = pace.turn();
     let (head, incoming) = request.into_parts();
     let arrival = Arrival {
         id: site.ids.next(),
@@ -75,7 +75,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     headers.insert(X_REQUEST_ID, arrival.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let made = Instant::now();
-    pace.answered(made);
+    turn.answered(made);
     // The path only: a query may hold a token.
     tracing::info!(
         target: "access",

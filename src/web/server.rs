@@ -12,13 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::carry;
+use super::connection_h2::carry_streams;
 use super::id::Ids;
+use super::tls::{Spoken, Tls};
 use super::{Router, TrustedProxies};
 use crate::base::Clock;
 
@@ -39,6 +42,8 @@ pub struct Limits {
 /// How long things may take. The default is the contract's.
 #[derive(Clone, Debug)]
 pub struct Deadlines {
+    /// From the connection's start to the end of the TLS handshake.
+    pub handshake: Duration,
     /// From the first byte of a head, or from the connection's start, to the head's end.
     pub head: Duration,
     /// From asking for the body to its end.
@@ -52,6 +57,7 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),
@@ -67,6 +73,7 @@ pub struct Server {
     limits: Limits,
     proxies: TrustedProxies,
     clock: Clock,
+    tls: Option<Tls>,
 }
 
 /// What all connections of one server share.
@@ -76,6 +83,7 @@ pub(super) struct Site<S> {
     pub(super) limits: Limits,
     pub(super) proxies: TrustedProxies,
     pub(super) clock: Clock,
+    pub(super) tls: Option<Tls>,
     pub(super) ids: Ids,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
@@ -99,7 +107,23 @@ impl Server {
             limits,
             proxies,
             clock,
+            tls: None,
         })
+    }
+
+    /// The same, speaking TLS only.
+    #[must_use]
+    pub fn secured_by(self, tls: Tls) -> Self {
+        let tls = Some(tls);
+        Self { tls, ..self }
+    }
+
+    /// `https`, or `http` without TLS.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// The address that was taken.
@@ -124,6 +148,7 @@ impl Server {
             limits: self.limits,
             proxies: self.proxies,
             clock: self.clock,
+            tls: self.tls,
             ids: Ids::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -176,6 +201,33 @@ async fn seated<S: Send + Sync + 'static>(
 ) {
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
-    carry(&site, stream, peer.ip()).await;
+    match &site.tls {
+        None => carry(&site, stream, peer.ip()).await,
+        Some(tls) => secured(&site, tls, stream, peer).await,
+    }
     drop(seat);
+}
+
+/// Agrees on TLS within its deadline, and carries what was agreed on.
+async fn secured<S: Send + Sync + 'static>(
+    site: &Arc<Site<S>>,
+    tls: &Tls,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
+    let agreed = tokio::time::timeout(site.limits.deadlines.handshake, tls.agree(stream));
+    let agreed = tokio::select! {
+        agreed = agreed => agreed,
+        () = site.stop.cancelled() => return,
+    };
+    match agreed {
+        Ok(Ok(Spoken::Http1(stream))) => carry(site, stream, peer.ip()).await,
+        Ok(Ok(Spoken::Http2(stream))) => carry_streams(site, stream, peer.ip()).await,
+        Ok(Ok(Spoken::Shown(mut stream))) => {
+            // The authority has what it wanted, however it goes away.
+            let _ = stream.shutdown().await;
+        }
+        Ok(Err(why)) => tracing::debug!(%peer, %why, "TLS 握手没有成功"),
+        Err(_) => tracing::debug!(%peer, "TLS 握手没有在期限内完成"),
+    }
 }
