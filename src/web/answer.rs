@@ -32,13 +32,17 @@ const MAX_TARGET_BYTES: usize = 8 * 1024;
 pub(super) struct Peer {
     addr: IpAddr,
     text: String,
+    /// Whether the connection itself is TLS.
+    secure: bool,
 }
 
 impl Peer {
+    /// A peer whose connection anyone on the way can read.
     pub(super) fn new(addr: IpAddr) -> Self {
         let addr = addr.to_canonical();
         let text = addr.to_string();
-        Self { addr, text }
+        let secure = false;
+        Self { addr, text, secure }
     }
 
     fn text_of(&self, client_addr: IpAddr) -> Cow<'_, str> {
@@ -63,6 +67,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     let arrival = Arrival {
         id: site.ids.next(),
         client_addr: site.proxies.client_of(peer.addr, &head.headers),
+        secure: peer.secure || site.proxies.say_https(peer.addr, &head.headers),
     };
     let (method, uri) = (head.method.clone(), head.uri.clone());
     let mut response = routed(site, arrival, head, incoming).await;
@@ -90,14 +95,16 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
 struct Arrival {
     id: RequestId,
     client_addr: IpAddr,
+    secure: bool,
 }
 
 async fn routed<S: Send + Sync + 'static>(
     site: &Site<S>,
-    Arrival { id, client_addr }: Arrival,
+    arrival: Arrival,
     head: Parts,
     incoming: Incoming,
 ) -> Response {
+    let id = arrival.id;
     let target = head.uri.path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_TARGET_BYTES) {
         let error = HttpError::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "地址过长");
@@ -112,7 +119,8 @@ async fn routed<S: Send + Sync + 'static>(
         at: Timestamp::from_unix(at_ms.div_euclid(1000)),
         at_ms,
         id,
-        client_addr,
+        client_addr: arrival.client_addr,
+        secure: arrival.secure,
         head,
         pattern: row.pattern(),
         payload: Payload::Waiting(Waiting {

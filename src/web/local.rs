@@ -79,6 +79,7 @@ impl<S: Send + Sync + 'static> Local<S> {
                     at_ms,
                     id,
                     client_addr,
+                    secure: true,
                     pattern: row.pattern(),
                     head,
                     payload: Payload::Read(request.body.into()),

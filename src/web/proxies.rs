@@ -1,13 +1,14 @@
 //! Whom a request is from when it came through proxies.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// The networks whose `X-Forwarded-For` is believed.
+/// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -26,7 +27,8 @@ impl TrustedProxies {
         nets.collect::<Result<_, _>>().map(Self)
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether `address` is one of these proxies.
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&address))
     }
 
@@ -37,8 +39,9 @@ impl TrustedProxies {
             return client;
         }
         let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
-        let hops = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
-        for hop in hops {
+        // What is no text is junk, not nothing: the walk ends there.
+        let hops = lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
+        for hop in hops.map(str::trim).filter(|hop| !hop.is_empty()) {
             let Some(address) = address_of(hop) else {
                 return client;
             };
@@ -49,21 +52,54 @@ impl TrustedProxies {
         }
         client
     }
+
+    /// Whether `peer` is trusted and says that the client speaks https with it.
+    pub(super) fn say_https(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        self.trusts(peer.to_canonical()) && all_say_https(headers)
+    }
 }
 
-/// An address as proxies write it: bare, in brackets, or with a port.
+/// Whether the client came by https; every proxy on the way must agree, so that what a client
+/// wrote itself can only make it less.
+fn all_say_https(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(X_FORWARDED_PROTO).iter();
+    let mut words = lines.flat_map(|line| line.to_str().unwrap_or("?").split(','));
+    let mut said = false;
+    words.all(|word| {
+        said = true;
+        word.trim().eq_ignore_ascii_case("https")
+    }) && said
+}
+
+/// An address as proxies write it: bare, in brackets, with a port, an IPv6 one with its zone.
 fn address_of(hop: &str) -> Option<IpAddr> {
-    let hop = hop.trim();
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let bare = bare.map_or(hop, |(inside, _)| inside);
-    let address = bare.parse::<IpAddr>().ok();
-    let with_port = || Some(bare.parse::<std::net::SocketAddr>().ok()?.ip());
-    address.or_else(with_port).map(|a| a.to_canonical())
+    let address = match hop.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(bracketed) => {
+            let (inside, port) = bracketed?;
+            let is_port = port.is_empty() || port.strip_prefix(':')?.parse::<u16>().is_ok();
+            IpAddr::V6(without_zone(inside).parse().ok().filter(|_| is_port)?)
+        }
+        None => {
+            let bare = without_zone(hop).parse::<IpAddr>().ok();
+            bare.or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))?
+        }
+    };
+    Some(address.to_canonical())
+}
+
+/// An IPv6 address without `%eth0`: a zone means something only where it was written.
+fn without_zone(address: &str) -> &str {
+    match address.split_once('%') {
+        Some((bare, _)) if bare.contains(':') => bare,
+        _ => address,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use hyper::header::HeaderValue;
 
     use super::*;
 
@@ -85,12 +121,25 @@ mod tests {
             ("fd00::1", &["[2001:db8::1]:443"], "2001:db8::1"),
             ("::ffff:10.0.0.1", &["::ffff:1.1.1.1"], "1.1.1.1"),
             ("::ffff:203.0.113.9", &["1.1.1.1"], "203.0.113.9"),
+            ("10.0.0.1", &["6.6.6.6", "", " , 1.1.1.1 ,"], "1.1.1.1"),
+            ("10.0.0.1", &["6.6.6.6, unknown, 10.2.3.4"], "10.2.3.4"),
+            ("10.0.0.1", &["6.6.6.6", "\u{e9}", "10.2.3.4"], "10.2.3.4"),
+            ("10.0.0.1", &["6.6.6.6, 1.1.1.1:x"], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6, 1.1.1.1:65536"], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6, 1.1.1.1%eth0"], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6, [2001:db8::1]x"], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6, [2001:db8::1"], "10.0.0.1"),
+            ("10.0.0.1", &["6.6.6.6, 2001:db8::1"], "2001:db8::1"),
+            ("10.0.0.1", &["6.6.6.6, fe80::1%eth0"], "fe80::1"),
+            ("10.0.0.1", &["6.6.6.6, [fe80::1%25eth0]:80"], "fe80::1"),
+            ("10.0.0.1", &["6.6.6.6, 010.0.0.1"], "10.0.0.1"),
+            ("fd00::1", &["6.6.6.6, fd12:3456::7, fd00::2"], "6.6.6.6"),
         ];
         let proxies = TrustedProxies::parse(&trusted).unwrap();
         for (peer, lines, client) in cases {
             let mut headers = HeaderMap::new();
             for line in *lines {
-                headers.append(X_FORWARDED_FOR, line.parse().unwrap());
+                headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
             }
             let found = proxies.client_of(peer.parse().unwrap(), &headers);
             assert_eq!(found.to_string(), *client, "{peer} {lines:?}");
@@ -103,6 +152,31 @@ mod tests {
         headers.append(X_FORWARDED_FOR, "1.1.1.1".parse().unwrap());
         let peer = "127.0.0.1".parse().unwrap();
         assert_eq!(TrustedProxies::default().client_of(peer, &headers), peer);
+    }
+
+    #[test]
+    fn https_is_believed_when_a_trusted_proxy_says_so_and_none_denies_it() {
+        let cases: &[(&str, &[&str], bool)] = &[
+            ("10.0.0.1", &["https"], true),
+            ("::ffff:10.0.0.1", &["HTTPS "], true),
+            ("10.0.0.1", &["https, https", "https"], true),
+            ("10.0.0.1", &[], false),
+            ("10.0.0.1", &["http"], false),
+            ("10.0.0.1", &["https, http"], false),
+            ("10.0.0.1", &["https", "http"], false),
+            ("10.0.0.1", &["https, "], false),
+            ("10.0.0.1", &["https\u{e9}"], false),
+            ("203.0.113.9", &["https"], false),
+        ];
+        let proxies = TrustedProxies::parse(&["10.0.0.0/8"]).unwrap();
+        for (peer, lines, secure) in cases {
+            let mut headers = HeaderMap::new();
+            for line in *lines {
+                headers.append(X_FORWARDED_PROTO, HeaderValue::from_str(line).unwrap());
+            }
+            let said = proxies.say_https(peer.parse().unwrap(), &headers);
+            assert_eq!(said, *secure, "{peer} {lines:?}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub struct Req {
     pub id: RequestId,
     /// Who sent it: the peer, or whom a trusted proxy names.
     pub client_addr: IpAddr,
+    pub(super) secure: bool,
     pub(super) head: Parts,
     pub(super) pattern: &'static str,
     pub(super) payload: Payload,
@@ -65,6 +66,11 @@ impl Req {
     /// The row's pattern, such as `/api/v1/orders/{order_no}`.
     pub fn pattern(&self) -> &'static str {
         self.pattern
+    }
+
+    /// Whether nobody between the client and us could read it: TLS here, or at a trusted proxy.
+    pub fn secure(&self) -> bool {
+        self.secure
     }
 
     /// All headers.

@@ -36,8 +36,11 @@ async fn wait(stage: Arc<Stage>, _: Anyone, _: Req) -> Outcome {
 }
 
 async fn who(_: Arc<Stage>, _: Anyone, req: Req) -> Outcome {
-    let client = req.client_addr.to_string();
-    Ok(text(StatusCode::OK, "text/plain", client))
+    let said = match req.secure() {
+        true => format!("{} https", req.client_addr),
+        false => req.client_addr.to_string(),
+    };
+    Ok(text(StatusCode::OK, "text/plain", said))
 }
 
 async fn panic_at_once(_: Arc<Stage>, _: Anyone, _: Req) -> Outcome {
@@ -198,14 +201,15 @@ async fn a_panic_is_500_and_the_connection_lives() {
 }
 
 #[tokio::test]
-async fn a_forwarded_address_is_believed_from_a_trusted_proxy_only() {
+async fn a_forwarded_address_and_https_are_believed_from_a_trusted_proxy_only() {
     let server = start(limits()).await;
-    let request = "GET /who HTTP/1.1\r\nhost: t\r\nx-forwarded-for: 1.1.1.1\r\n\r\n";
+    let request = "GET /who HTTP/1.1\r\nhost: t\r\nx-forwarded-for: 1.1.1.1\r\n\
+        x-forwarded-proto: https\r\n\r\n";
     assert_eq!(server.ask(request).await.body, "127.0.0.1");
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let stream = socket.connect(server.addr).await.unwrap();
     let mut proxy = super::Peer(tokio::io::BufReader::new(stream));
     proxy.send(request).await;
-    assert_eq!(proxy.answer().await.body, "1.1.1.1");
+    assert_eq!(proxy.answer().await.body, "1.1.1.1 https");
 }
