@@ -1,64 +1,31 @@
 //! The listener: accepts within the limit, hands connections on, drains at the end.
 //!
-//! Beyond `max_connections` nothing is accepted until a connection ends: newcomers wait in the
-//! kernel's queue instead of being turned away.
+//! Beyond `max_connections` the longest idle one gives way. When none is idle nothing is accepted
+//! until one ends: newcomers wait in the kernel's queue instead of being turned away.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Peer;
 use super::connection::carry;
+use super::gate::Gate;
 use super::id::Ids;
-use super::{Router, TrustedProxies};
-use crate::base::Clock;
+use super::seats::{Seated, Seats, Share};
+use super::{Limits, Router, TrustedProxies};
+use crate::base::{Clock, Household};
 
 /// How long to leave the listener alone after it failed, for instance out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What one server carries at most.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// The largest request body, bytes.
-    pub max_body_bytes: usize,
-    /// How many connections are open at once.
-    pub max_connections: usize,
-    /// How long things may take.
-    pub deadlines: Deadlines,
-}
-
-/// How long things may take. The default is the contract's.
-#[derive(Clone, Debug)]
-pub struct Deadlines {
-    /// From the first byte of a head, or from the connection's start, to the head's end.
-    pub head: Duration,
-    /// From asking for the body to its end.
-    pub body: Duration,
-    /// From an answer to the first byte of the next request; the answer is written in this time.
-    pub idle: Duration,
-    /// From the order to stop to the end of what is in flight.
-    pub drain: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
-            idle: Duration::from_secs(75),
-            drain: Duration::from_secs(10),
-        }
-    }
-}
 
 /// A bound listener that does not serve yet.
 pub struct Server {
@@ -77,6 +44,8 @@ pub(super) struct Site<S> {
     pub(super) proxies: TrustedProxies,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
+    pub(super) gate: Arc<Gate>,
+    pub(super) seats: Arc<Seats>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -117,10 +86,12 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> usize {
         let drain = self.limits.deadlines.drain;
-        let seats = Arc::new(Semaphore::new(self.limits.max_connections));
+        let most_per_address = self.limits.per_address.connections;
         let site = Arc::new(Site {
             router,
             state,
+            gate: Gate::new(&self.limits.per_address),
+            seats: Seats::new(self.limits.max_connections, most_per_address),
             limits: self.limits,
             proxies: self.proxies,
             clock: self.clock,
@@ -128,7 +99,7 @@ impl Server {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        let accepting = accept_all(self.listener, Arc::clone(&site), seats);
+        let accepting = accept_all(self.listener, Arc::clone(&site));
         match select(pin!(shutdown), pin!(accepting)).await {
             Either::Left(((), _)) => {}
             Either::Right((never, _)) => match never {},
@@ -150,32 +121,42 @@ impl fmt::Debug for Server {
 async fn accept_all<S: Send + Sync + 'static>(
     listener: TcpListener,
     site: Arc<Site<S>>,
-    seats: Arc<Semaphore>,
 ) -> std::convert::Infallible {
     loop {
-        let seat = Arc::clone(&seats).acquire_owned().await;
-        let seat = seat.expect("the seats are never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let seated = seated(Arc::clone(&site), stream, peer, seat);
-                site.tasks.spawn(seated);
+                let peer = peer.ip();
+                let share = match site.proxies.trusts(peer.to_canonical()) {
+                    true => Share::Whole,
+                    false => Share::Fair,
+                };
+                let seat = site.seats.take(Household::of(peer), share).await;
+                // Without one the newcomer is hung up on: its address has enough.
+                if let Some(seat) = seat {
+                    let seated = seated(Arc::clone(&site), stream, peer, seat);
+                    site.tasks.spawn(seated);
+                }
             }
             Err(error) => {
-                tracing::warn!(%error, "接受连接失败, 稍后再试");
+                // Out of descriptors, most likely: an idle connection holds one.
+                let closed_idle = site.seats.close_longest_idle();
+                tracing::warn!(%error, closed_idle, "接受连接失败，稍后再试");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+/// Carries one connection until it ends, or its seat is given to another.
 async fn seated<S: Send + Sync + 'static>(
     site: Arc<Site<S>>,
     stream: TcpStream,
-    peer: SocketAddr,
-    seat: OwnedSemaphorePermit,
+    peer: IpAddr,
+    seat: Seated,
 ) {
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
-    carry(&site, stream, peer.ip()).await;
-    drop(seat);
+    let peer = Peer::new(peer, seat.seat());
+    let carrying = carry(&site, stream, &peer);
+    select(pin!(carrying), pin!(seat.closed())).await;
 }
