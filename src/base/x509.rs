@@ -7,6 +7,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_cert::Certificate as X509;
 use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::time::Time;
 
 use super::Timestamp;
@@ -57,6 +59,40 @@ impl Certificate {
             starts_at: at(body.validity().not_before),
             ends_at: at(body.validity().not_after),
             key: key.map_err(|_| BadCertificate::Rsa)?,
+        })
+    }
+}
+
+/// What a certificate of any key says of whom it is for and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// From when it is valid.
+    pub starts_at: Timestamp,
+    /// Until when it is valid.
+    pub ends_at: Timestamp,
+    /// The host names it is for (`subjectAltName`), as written in it.
+    pub names: Vec<String>,
+}
+
+impl Described {
+    /// Reads DER.
+    ///
+    /// # Errors
+    /// [`BadCertificate::X509`].
+    pub fn from_der(der: &[u8]) -> Result<Self, BadCertificate> {
+        let read = X509::from_der(der).map_err(|_| BadCertificate::X509)?;
+        let body = read.tbs_certificate();
+        let found = body.get_extension::<SubjectAltName>();
+        let found = found.map_err(|_| BadCertificate::X509)?;
+        let names = found.map_or_else(Vec::new, |(_, names)| names.0);
+        let names = names.into_iter().filter_map(|name| match name {
+            GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
+            _ => None,
+        });
+        Ok(Self {
+            starts_at: at(body.validity().not_before),
+            ends_at: at(body.validity().not_after),
+            names: names.collect(),
         })
     }
 }

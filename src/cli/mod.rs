@@ -3,6 +3,7 @@
 //! [`run`] is the program: it reads the command line, does what it says and tells how it ended.
 
 pub mod args;
+mod certificates;
 pub mod check;
 pub mod config;
 pub mod demo;

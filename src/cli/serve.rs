@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::args::Serve;
 use super::config::{self, Config};
 use super::exit::Failure;
 use super::socket::AdminSocket;
-use super::{follow, log, parts, staff, systemd, term};
+use super::{certificates, follow, log, parts, staff, systemd, term};
 use crate::base::Clock;
 use crate::routes;
 use crate::shop::{Shop, jobs};
@@ -37,20 +37,31 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
         if let Some(url) = args.clock_from {
             follow::simulator(url, &config, clock.clone()).await?;
         }
-        let server = parts::bind(&config, config.server.listen, clock.clone()).await?;
+        let mut server = parts::bind(&config, config.server.listen, clock.clone()).await?;
+        let certificate = certificates::of(&config, clock.now())?;
+        if let Some(certificate) = &certificate {
+            server = server.secured_by(certificate.tls().clone());
+        }
         let running = Running::start(config, server, clock).await?;
-        term::say(format!("listening on http://{}", running.public));
+        term::say(format!(
+            "listening on {}://{}",
+            running.scheme, running.public
+        ));
         if let Some(admin) = running.admin {
             term::say(format!("admin on http://{admin}"));
         }
         systemd::ready();
-        let alive = tokio::spawn(systemd::stay_alive(Arc::clone(running.shop())));
+        let mut beside = JoinSet::new();
+        beside.spawn(systemd::stay_alive(Arc::clone(running.shop())));
+        if let Some(certificate) = certificate {
+            beside.spawn(certificate.keep(stop.hung_up()));
+        }
         let failed = tokio::select! {
             () = stop.wanted() => None,
             why = running.failed() => Some(why),
         };
         systemd::stopping();
-        alive.abort();
+        beside.shutdown().await;
         let closed = running.stop().await;
         match failed {
             None => closed,
@@ -83,6 +94,7 @@ pub struct Stop {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
+    hung_up: Arc<Notify>,
 }
 
 impl Stop {
@@ -97,7 +109,13 @@ impl Stop {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
+            hung_up: Arc::default(),
         })
+    }
+
+    /// Is told of every SIGHUP, while [`Stop::wanted`] is waited for.
+    pub fn hung_up(&self) -> Arc<Notify> {
+        Arc::clone(&self.hung_up)
     }
 
     /// Waits for the wish to stop.
@@ -107,7 +125,8 @@ impl Stop {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
-                    tracing::info!("收到 SIGHUP：本版本没有需要重新读取的证书");
+                    tracing::info!("收到 SIGHUP：重新读取证书");
+                    self.hung_up.notify_one();
                 }
             }
         }
@@ -118,6 +137,8 @@ impl Stop {
 pub struct Running {
     /// Where buyers and WeChat reach it.
     pub public: SocketAddr,
+    /// `http` or `https`.
+    pub scheme: &'static str,
     /// Where the merchant reaches it, when that is elsewhere.
     pub admin: Option<SocketAddr>,
     shop: Arc<Shop>,
@@ -142,6 +163,7 @@ impl Running {
             .map_err(|why| Failure::failed("无法建立管理套接字", why))?;
         let mut running = Self {
             public: server.local_addr(),
+            scheme: server.scheme(),
             admin: admin.as_ref().map(Server::local_addr),
             shop,
             store,

@@ -15,8 +15,8 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::time::Instant;
 
-use super::connection::Pace;
 use super::gate::{Pass, Passed, Sender, Toll};
+use super::pace::Pace;
 use super::request::{Payload, Waiting};
 use super::router::Astray;
 use super::seats::Seat;
@@ -28,17 +28,17 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Who is at the other end of a connection; its text is made once, for the log.
-pub(super) struct Peer<'a> {
+pub(super) struct Peer {
     addr: IpAddr,
     text: String,
     /// Whether the connection itself is TLS.
     secure: bool,
-    seat: &'a Seat,
+    seat: Arc<Seat>,
 }
 
-impl<'a> Peer<'a> {
+impl Peer {
     /// A peer whose connection anyone on the way can read.
-    pub(super) fn new(addr: IpAddr, seat: &'a Seat) -> Self {
+    pub(super) fn new(addr: IpAddr, seat: Arc<Seat>) -> Self {
         let addr = addr.to_canonical();
         Self {
             addr,
@@ -46,6 +46,17 @@ impl<'a> Peer<'a> {
             secure: false,
             seat,
         }
+    }
+
+    /// The same peer on a connection that is TLS.
+    pub(super) fn over_tls(self) -> Self {
+        let secure = true;
+        Self { secure, ..self }
+    }
+
+    /// Its address, for the log.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     fn text_of(&self, client_addr: IpAddr) -> Cow<'_, str> {
@@ -60,13 +71,12 @@ impl<'a> Peer<'a> {
 /// Answers one request of `peer`, and logs it.
 pub(super) async fn answer<S: Send + Sync + 'static>(
     site: &Site<S>,
-    peer: &Peer<'_>,
+    peer: &Peer,
     pace: &Pace,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let begun = Instant::now();
-    let _busy = peer.seat.busy();
-    pace.busy();
+    let (_busy, turn) = (peer.seat.busy(), pace.turn());
     let (head, incoming) = request.into_parts();
     let arrival = Arrival {
         id: site.ids.next(),
@@ -80,7 +90,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     headers.insert(X_REQUEST_ID, arrival.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let made = Instant::now();
-    pace.answered(made);
+    turn.answered(made);
     // The path only: a query may hold a token.
     tracing::info!(
         target: "access",

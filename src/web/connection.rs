@@ -6,9 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,13 +16,14 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Deadlines;
 use super::answer::{Peer, answer};
+use super::pace::Pace;
 use super::server::Site;
 
 /// Carries requests from `stream` to the router until either side ends it.
 ///
 /// To a head that is too long hyper answers 431, and 400 to what is not HTTP: bare, without a
 /// request id. (`pipeline_flush` would swallow them.)
-pub(super) async fn carry<S, T>(site: &Site<S>, stream: T, peer: &Peer<'_>)
+pub(super) async fn carry<S, T>(site: &Site<S>, stream: T, peer: &Peer)
 where
     S: Send + Sync + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send,
@@ -60,52 +59,6 @@ where
     .await;
 }
 
-const IDLE: u8 = 0;
-const HEAD: u8 = 1;
-const BUSY: u8 = 2;
-
-/// Where a connection stands. Only its own task changes it: the atomics are for `Send`.
-pub(super) struct Pace {
-    opened: Instant,
-    phase: AtomicU8,
-    /// When the last answer was made, microseconds after `opened`.
-    answered_us: AtomicU64,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self {
-            opened: Instant::now(),
-            // A peer that connects has something to say.
-            phase: AtomicU8::new(HEAD),
-            answered_us: AtomicU64::new(0),
-        }
-    }
-
-    /// A whole head has arrived.
-    pub(super) fn busy(&self) {
-        self.phase.store(BUSY, Ordering::Relaxed);
-    }
-
-    /// The answer was made at `now`.
-    pub(super) fn answered(&self, now: Instant) {
-        let us = now.duration_since(self.opened).as_micros();
-        let us = u64::try_from(us).unwrap_or(u64::MAX);
-        self.answered_us.store(us, Ordering::Relaxed);
-        self.phase.store(IDLE, Ordering::Relaxed);
-    }
-
-    fn received(&self) {
-        if self.phase.load(Ordering::Relaxed) == IDLE {
-            self.phase.store(HEAD, Ordering::Relaxed);
-        }
-    }
-
-    fn answered_at(&self) -> Instant {
-        self.opened + Duration::from_micros(self.answered_us.load(Ordering::Relaxed))
-    }
-}
-
 /// The timer of one connection.
 struct Watch<'a> {
     pace: &'a Pace,
@@ -118,13 +71,13 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     fn new(pace: &'a Pace, deadlines: &'a Deadlines) -> Self {
-        let alarm_at = pace.opened + deadlines.head;
+        let alarm_at = pace.opened() + deadlines.head;
         Self {
             pace,
             deadlines,
             alarm: Box::pin(sleep_until(alarm_at)),
             alarm_at,
-            head_from: Some(pace.opened),
+            head_from: Some(pace.opened()),
         }
     }
 
@@ -146,16 +99,12 @@ impl<'a> Watch<'a> {
 
     /// When the connection is to be closed; never while a request is being answered.
     fn due(&mut self) -> Option<Instant> {
-        match self.pace.phase.load(Ordering::Relaxed) {
-            HEAD => {
-                let from = *self.head_from.get_or_insert_with(Instant::now);
-                Some(from.max(self.pace.answered_at()) + self.deadlines.head)
-            }
-            phase => {
-                self.head_from = None;
-                (phase == IDLE).then(|| self.pace.answered_at() + self.deadlines.idle)
-            }
+        if self.pace.is_in_head() {
+            let from = *self.head_from.get_or_insert_with(Instant::now);
+            return Some(from.max(self.pace.answered_at()) + self.deadlines.head);
         }
+        self.head_from = None;
+        (!self.pace.is_busy()).then(|| self.pace.answered_at() + self.deadlines.idle)
     }
 
     fn set(&mut self, at: Option<Instant>) {

@@ -69,6 +69,8 @@ impl Default for PerAddress {
 /// How long things may take. The default is the contract's.
 #[derive(Clone, Debug)]
 pub struct Deadlines {
+    /// From the connection's start to the end of the TLS handshake.
+    pub handshake: Duration,
     /// From the first byte of a head, or from the connection's start, to the head's end.
     pub head: Duration,
     /// From asking for the body to its end.
@@ -82,6 +84,7 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
+            handshake: Duration::from_secs(10),
             head: Duration::from_secs(10),
             body: Duration::from_secs(30),
             idle: Duration::from_secs(75),

@@ -6,6 +6,7 @@
 mod answer;
 mod client;
 mod connection;
+mod connection_h2;
 mod decode;
 #[cfg(test)]
 pub(crate) mod demanding;
@@ -15,6 +16,7 @@ mod id;
 mod limits;
 #[cfg(test)]
 pub(crate) mod local;
+mod pace;
 mod proxies;
 mod reach;
 mod request;
@@ -22,6 +24,9 @@ mod response;
 mod router;
 mod seats;
 mod server;
+mod tls;
+mod tls_identity;
+mod tls_keys;
 
 pub use bytes::Bytes;
 pub use hyper::header;
@@ -40,6 +45,8 @@ pub use response::{HttpError, Outcome, Response};
 pub use response::{empty, json, long_json, no_store, text, with_header};
 pub use router::{Anyone, Caller, Route, Router, route};
 pub use server::Server;
+pub use tls::Tls;
+pub use tls_identity::{BadIdentity, Identity};
 
 #[cfg(test)]
 mod tests;

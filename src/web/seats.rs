@@ -224,8 +224,8 @@ impl Drop for Busy<'_> {
 
 impl Seated {
     /// The seat, for whoever answers on it.
-    pub(super) fn seat(&self) -> &Seat {
-        &self.0
+    pub(super) fn seat(&self) -> Arc<Seat> {
+        Arc::clone(&self.0)
     }
 
     /// Waits until the seat was given to another.

@@ -12,15 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Peer;
 use super::connection::carry;
+use super::connection_h2::carry_streams;
 use super::gate::Gate;
 use super::id::Ids;
 use super::seats::{Seated, Seats, Share};
+use super::tls::{Spoken, Tls};
 use super::{Limits, Router, TrustedProxies};
 use crate::base::{Clock, Household};
 
@@ -34,6 +37,7 @@ pub struct Server {
     limits: Limits,
     proxies: TrustedProxies,
     clock: Clock,
+    tls: Option<Tls>,
 }
 
 /// What all connections of one server share.
@@ -43,6 +47,7 @@ pub(super) struct Site<S> {
     pub(super) limits: Limits,
     pub(super) proxies: TrustedProxies,
     pub(super) clock: Clock,
+    pub(super) tls: Option<Tls>,
     pub(super) ids: Ids,
     pub(super) gate: Arc<Gate>,
     pub(super) seats: Arc<Seats>,
@@ -68,7 +73,23 @@ impl Server {
             limits,
             proxies,
             clock,
+            tls: None,
         })
+    }
+
+    /// The same, speaking TLS only.
+    #[must_use]
+    pub fn secured_by(self, tls: Tls) -> Self {
+        let tls = Some(tls);
+        Self { tls, ..self }
+    }
+
+    /// `https`, or `http` without TLS.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// The address that was taken.
@@ -95,6 +116,7 @@ impl Server {
             limits: self.limits,
             proxies: self.proxies,
             clock: self.clock,
+            tls: self.tls,
             ids: Ids::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -156,7 +178,37 @@ async fn seated<S: Send + Sync + 'static>(
 ) {
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
-    let peer = Peer::new(peer, seat.seat());
-    let carrying = carry(&site, stream, &peer);
+    let carrying = carried(&site, stream, Peer::new(peer, seat.seat()));
     select(pin!(carrying), pin!(seat.closed())).await;
+}
+
+async fn carried<S: Send + Sync + 'static>(site: &Arc<Site<S>>, stream: TcpStream, peer: Peer) {
+    match &site.tls {
+        None => carry(site, stream, &peer).await,
+        Some(tls) => secured(site, tls, stream, peer.over_tls()).await,
+    }
+}
+
+/// Agrees on TLS within its deadline, and carries what was agreed on.
+async fn secured<S: Send + Sync + 'static>(
+    site: &Arc<Site<S>>,
+    tls: &Tls,
+    stream: TcpStream,
+    peer: Peer,
+) {
+    let agreed = tokio::time::timeout(site.limits.deadlines.handshake, tls.agree(stream));
+    let agreed = tokio::select! {
+        agreed = agreed => agreed,
+        () = site.stop.cancelled() => return,
+    };
+    match agreed {
+        Ok(Ok(Spoken::Http1(stream))) => carry(site, stream, &peer).await,
+        Ok(Ok(Spoken::Http2(stream))) => carry_streams(site, stream, peer).await,
+        Ok(Ok(Spoken::Shown(mut stream))) => {
+            // The authority has what it wanted, however it goes away.
+            let _ = stream.shutdown().await;
+        }
+        Ok(Err(why)) => tracing::debug!(peer = peer.text(), %why, "TLS 握手没有成功"),
+        Err(_) => tracing::debug!(peer = peer.text(), "TLS 握手没有在期限内完成"),
+    }
 }

@@ -49,7 +49,7 @@ impl Program {
         read(&self.out) + &read(&self.err)
     }
 
-    /// The address after the first `http://` that stdout shows behind `mark`, once it is there.
+    /// The address after the first `://` that stdout shows behind `mark`, once it is there.
     pub(crate) fn address(&mut self, mark: &str) -> SocketAddr {
         let from = Instant::now();
         loop {
@@ -167,7 +167,7 @@ fn command(dir: &Path, args: &[&str]) -> Command {
 fn address_in(out: &str, mark: &str) -> Option<SocketAddr> {
     let (complete, _) = out.rsplit_once('\n')?;
     let behind = complete.split_once(mark)?.1;
-    let address = behind.split_once("http://")?.1;
+    let address = behind.split_once("://")?.1;
     let end = address.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'));
     address[..end.unwrap_or(address.len())].parse().ok()
 }

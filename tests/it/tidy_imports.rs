@@ -48,6 +48,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("subtle", &["base"]),
     ("thiserror", &[]),
     ("tokio", &[]),
+    ("tokio_rustls", &["web"]),
     ("tokio_util", &["web"]),
     ("toml", &["cli"]),
     ("tracing", &[]),

@@ -4,6 +4,7 @@
 //! cleanly, or sent the simulator something WeChat would refuse.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
@@ -34,7 +35,12 @@ pub(crate) struct Setup {
     pub(crate) args: Vec<String>,
     /// Whether the server follows the simulator's clock, so that [`Wechat::advance`] moves both.
     pub(crate) one_clock: bool,
+    /// What stands between the tests and a server of another protocol than plain HTTP/1.1.
+    pub(crate) front: Option<Front>,
 }
+
+/// Opens a relay to the address of a server and says where it is.
+pub(crate) type Front = Box<dyn Fn(SocketAddr) -> SocketAddr + Send + Sync>;
 
 impl Default for Setup {
     fn default() -> Self {
@@ -46,6 +52,7 @@ impl Default for Setup {
             may_be_refused: false,
             args: vec![],
             one_clock: false,
+            front: None,
         }
     }
 }
@@ -129,7 +136,9 @@ impl World {
     pub(crate) fn serve(&mut self) {
         self.spawn_server();
         let address = self.server().address("listening on");
-        self.place.set(address);
+        let front = self.setup.front.as_ref();
+        self.place
+            .set(front.map_or(address, |front| front(address)));
     }
 
     /// Starts the server without waiting for it.

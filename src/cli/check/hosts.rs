@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::finding::{Finding, Topic, Words, words};
 use crate::base::{Clock, Timestamp};
 use crate::web::{
-    Anyone, Client, Limits, Method, Outcome, Reach, Req, Router, Server, Stage, StatusCode,
+    Anyone, Client, Limits, Method, Outcome, Reach, Req, Router, Server, Stage, StatusCode, Tls,
     TrustedProxies, json, route,
 };
 
@@ -107,14 +107,18 @@ fn way(stage: Stage) -> Words {
     }
 }
 
-/// Whether our own public address leads to us. Where no server runs on `listen` yet, one that
-/// answers nothing else stands in for it meanwhile.
-pub(super) async fn public_url(client: &Client, url: &str, listen: SocketAddr) -> Vec<Finding> {
+/// Whether our own public address leads to us. Where no server runs yet, `stand_in` answers
+/// meanwhile.
+pub(super) async fn public_url(
+    client: &Client,
+    url: &str,
+    stand_in: Option<Server>,
+) -> Vec<Finding> {
     if url.is_empty() {
         return vec![];
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let stand_in = stand_in(listen).await.map(|server| {
+    let stand_in = stand_in.map(|server| {
         let router = Router::new(vec![route(Method::GET, HEALTH, healthz)]);
         let ended = async {
             // The sender's end is the only thing waited for.
@@ -142,7 +146,7 @@ async fn healthz(_: Arc<()>, _: Anyone, _: Req) -> Outcome {
 }
 
 /// A server on `listen`, unless one runs there already.
-async fn stand_in(listen: SocketAddr) -> Option<Server> {
+pub(super) async fn stand_in(listen: SocketAddr, tls: Option<Tls>) -> Option<Server> {
     let limits = Limits {
         max_body_bytes: 1024,
         max_connections: 64,
@@ -150,7 +154,10 @@ async fn stand_in(listen: SocketAddr) -> Option<Server> {
     };
     let proxies = TrustedProxies::parse::<String>(&[]).ok()?;
     let bound = Server::bind(listen, limits, proxies, Clock::system()).await;
-    bound.ok()
+    Some(match tls {
+        Some(tls) => bound.ok()?.secured_by(tls),
+        None => bound.ok()?,
+    })
 }
 
 fn ours(url: &str, reach: Reach) -> Finding {
@@ -211,16 +218,23 @@ mod tests {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap()
         };
-        let found = public_url(&client, &format!("http://{free}"), free).await;
+        let found = public_url(
+            &client,
+            &format!("http://{free}"),
+            stand_in(free, None).await,
+        )
+        .await;
         assert_eq!(found[0].verdict, Verdict::Good, "{found:?}");
-        let other = stand_in("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let other = stand_in("127.0.0.1:0".parse().unwrap(), None)
+            .await
+            .unwrap();
         let elsewhere = other.local_addr();
         let table = Router::<()>::new(vec![]);
         tokio::spawn(other.serve(table, Arc::new(()), std::future::pending()));
-        let found = public_url(&client, &format!("http://{elsewhere}"), free).await;
+        let found = public_url(&client, &format!("http://{elsewhere}"), None).await;
         assert_eq!(found[0].verdict, Verdict::Broken, "{found:?}");
         assert!(found[0].seen.zh.contains("404"));
-        let found = public_url(&client, "http://no.invalid", free).await;
+        let found = public_url(&client, "http://no.invalid", None).await;
         assert!(found[0].seen.zh.contains("DNS"), "{found:?}");
     }
 
@@ -240,7 +254,9 @@ mod tests {
             assert_eq!(found[0].verdict, Verdict::Broken);
             assert!(found[0].seen.zh.contains(stage), "{found:?}");
         }
-        let plain = stand_in("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let plain = stand_in("127.0.0.1:0".parse().unwrap(), None)
+            .await
+            .unwrap();
         let base = format!("https://{}", plain.local_addr());
         tokio::spawn(plain.serve(
             Router::<()>::new(vec![]),

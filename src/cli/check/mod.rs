@@ -11,16 +11,18 @@ mod hosts;
 mod keys;
 mod place;
 mod text;
+mod tls;
 
 use std::path::Path;
 
 use super::config::{self, Config};
 use super::exit::Failure;
-use super::{parts, serve, term};
+use super::{certificates, parts, serve, term};
 use crate::base::Clock;
 use crate::web::Client;
 use crate::wechat::{Trace, Wechat};
 
+pub(in crate::cli) use finding::words;
 pub use finding::{Finding, Topic, Verdict, Words};
 
 /// Looks at the file at `path` with `environment`, asks whom it names, and prints what it finds.
@@ -69,6 +71,7 @@ async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
     let merchant = config.pay.merchant.as_ref();
     let mut findings = merchant.map_or_else(Vec::new, |it| keys::findings(it, clock.now()));
     let mini = config.wechat.api_base.clone();
+    findings.extend(tls::findings(&config.server, clock.now()));
     findings.extend(hosts::host(&client, "[wechat] api_base", &mini, &clock).await);
     if config.pay.merchant.is_some() {
         let base = &config.pay.api_base;
@@ -77,7 +80,10 @@ async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
             findings.extend(found);
         }
         let server = &config.server;
-        findings.extend(hosts::public_url(&client, &server.public_url, server.listen).await);
+        let certificate = certificates::of(&config, clock.now())?;
+        let tls = certificate.map(|certificate| certificate.tls().clone());
+        let stand_in = hosts::stand_in(server.listen, tls).await;
+        findings.extend(hosts::public_url(&client, &server.public_url, stand_in).await);
     }
     if findings.iter().any(Finding::is_red) {
         // Whoever cannot be reached cannot be asked, and a wrong clock spoils every answer.

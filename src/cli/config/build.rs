@@ -110,6 +110,7 @@ impl Table<'_> {
             public_url: self.address("public_url")?,
             trusted_proxies: self.settled.list(self.section, "trusted_proxies")?.to_vec(),
             metrics_token: self.secret("metrics_token")?,
+            tls: super::tls::section(self.settled)?,
         })
     }
 
@@ -270,6 +271,7 @@ impl Table<'_> {
             forged_per_minute: self.number("forged_notify_per_minute_per_ip")?,
         };
         let deadlines = Deadlines {
+            handshake: self.seconds("head_s")?,
             head: self.seconds("head_s")?,
             body: self.seconds("body_s")?,
             idle: self.seconds("idle_s")?,

@@ -51,6 +51,18 @@ const TABLE: &[(&str, usize, &str, FaultKind)] = &[
         "[server.tls] mode",
         NotYet,
     ),
+    (
+        "[server.tls]\nmode = \"files\"\nkey_file = \"k\"",
+        8,
+        "[server.tls] cert_file",
+        Missing,
+    ),
+    (
+        "[server.tls]\nmode = \"files\"\ncert_file = \"/nonexistent/c\"\nkey_file = \"k\"",
+        10,
+        "[server.tls] cert_file",
+        File,
+    ),
     ("[backup]\ndir = \"b\"", 9, "[backup] dir", NotYet),
     (
         "[order]\n\npay_within_s = 0",

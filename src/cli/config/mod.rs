@@ -16,15 +16,17 @@ mod sections;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::path::Path;
 
 pub use fault::{Fault, FaultKind, Faults, Place};
 pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
-pub use rules::is_loopback_url;
+pub use rules::{host_of, is_loopback_url};
 pub use sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Tls, TlsFiles, Token, Wechat,
 };
+pub use tls::{BadPair, read_pair};
 
 /// Reads the file at `path` and `environment`.
 ///
@@ -83,6 +85,7 @@ pub fn survey(text: &str, environment: impl Iterator<Item = (String, String)>) -
     let mut settled = settle::settle(text, environment);
     pay::check(&mut settled);
     messages::check(&mut settled);
+    tls::check(&mut settled);
     let mchid = settled.text("wechat.pay", "mchid");
     let has_mchid = mchid.is_none_or(|mchid| !mchid.is_empty());
     let config = build::config(&settled).filter(|_| settled.faults.is_empty());

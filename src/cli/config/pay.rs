@@ -18,12 +18,7 @@ const CLIENT_CERT: [&str; 2] = ["v2_client_cert_file", "v2_client_key_file"];
 
 /// Values that a later version serves, each with its reason.
 const NOT_YET: [(&str, &str, &[&str], &str); 2] = [
-    (
-        "server.tls",
-        "mode",
-        &["files", "acme"],
-        "写 off，由反向代理终结 TLS",
-    ),
+    ("server.tls", "mode", &["acme"], "写 files 或 off"),
     ("backup", "dir", &[], "留空；先用 cp -r 或快照备份数据目录"),
 ];
 

@@ -193,6 +193,11 @@ pub fn is_loopback_url(text: &str) -> bool {
     text.starts_with("http://") && url(text)
 }
 
+/// The host of a URL that keeps the rule, without port and brackets.
+pub fn host_of(url: &str) -> Option<&str> {
+    host(url.split_once("://")?.1)
+}
+
 /// The host of `host[:port][/path]`, when it is well formed.
 fn host(rest: &str) -> Option<&str> {
     let authority = rest

@@ -47,6 +47,26 @@ pub struct Server {
     pub trusted_proxies: Vec<String>,
     /// The bearer token of `/metrics`; empty: loopback only.
     pub metrics_token: Secret<String>,
+    /// `[server.tls]`
+    pub tls: Tls,
+}
+
+/// `[server.tls]`: whether `listen` speaks TLS, and where its certificate is from.
+#[derive(Debug)]
+pub enum Tls {
+    /// Plain HTTP; a reverse proxy may speak TLS in front of us.
+    Off,
+    /// The merchant has a certificate.
+    Files(TlsFiles),
+}
+
+/// A certificate and its key, in two PEM files that may be replaced at any time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the shop's own certificate first.
+    pub cert_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
 }
 
 /// `[store]`: the data directory.

@@ -252,7 +252,8 @@ async fn an_address_that_proves_nobody_too_often_is_told_to_wait() {
             (refused.status, refused.code().as_str()),
             (429, "RATE_LIMITED")
         );
-        assert_eq!(refused.header("retry-after"), Some("21"));
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=21).contains(&wait), "{wait} s");
     }
     let mut other = server.peer_from("127.0.0.3").await;
     assert_eq!(other.get("/now").await.status, 200);
