@@ -109,8 +109,12 @@ field_key = "{FIELD_KEY}"
 [token]
 salt = "bench"
 [limits]
+max_connections_per_ip = 1000000
+max_running_per_ip = 1000000
 login_per_minute_per_ip = 1000000
+requests_per_minute_per_ip = 1000000
 requests_per_minute_per_token = 1000000
+notify_per_minute_per_ip = 1000000
 [log]
 level = "info"
 """

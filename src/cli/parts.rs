@@ -13,7 +13,7 @@ use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
 use crate::store::{OpenError, Progress, Store, StoreConfig};
-use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
+use crate::web::{Client, Server, TrustedProxies};
 use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
@@ -31,11 +31,7 @@ pub(super) async fn bind(
     listen: SocketAddr,
     clock: Clock,
 ) -> Result<Server, Failure> {
-    let limits = Limits {
-        max_body_bytes: config.limits.max_body_bytes,
-        max_connections: config.limits.max_connections,
-        deadlines: Deadlines::default(),
-    };
+    let limits = config.limits.web.clone();
     let proxies = TrustedProxies::parse(&config.server.trusted_proxies);
     let proxies = proxies.map_err(|why| Failure::failed("[server] trusted_proxies 有误", why))?;
     let bound = Server::bind(listen, limits, proxies, clock).await;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::shop::Shop;
 use crate::shop::notify::Heard;
-use crate::web::{Anyone, Outcome, Req, Response, StatusCode, empty, json, text};
+use crate::web::{Anyone, Outcome, Req, Response, StatusCode, empty, forged, json, text};
 use crate::wechat::{SignatureHeaders, v2};
 
 /// `POST /wx/pay/notify`: v2 by its XML, v3 by its JSON. A success is answered only when it is
@@ -35,10 +35,19 @@ fn answer(body: &[u8], heard: &Heard) -> Response {
     let is_v2 = xml
         .iter()
         .any(|start| body.trim_ascii_start().starts_with(start));
-    if is_v2 {
+    let answer = if is_v2 {
         v2_answer(heard)
     } else {
         v3_answer(heard)
+    };
+    match heard {
+        Heard::Refused(_) => forged(answer),
+        Heard::Applied
+        | Heard::NotOurs
+        | Heard::Unknown
+        | Heard::Mismatched(_)
+        | Heard::RefundDiffers(_)
+        | Heard::Unavailable => answer,
     }
 }
 

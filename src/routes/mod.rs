@@ -83,6 +83,9 @@ fn wechats() -> Vec<Route<Shop>> {
         route(GET, "/wx/message", push::check),
         route(POST, "/wx/message", push::take),
     ]
+    .into_iter()
+    .map(Route::for_messengers)
+    .collect()
 }
 
 /// What the console and the merchant's own backend call.

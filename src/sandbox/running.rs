@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::{Credentials, Sandbox, routes};
 use crate::base::Clock;
 use crate::base::rsa::BadKey;
-use crate::web::{Client, ClientError, Deadlines, Limits, Router, Server, TrustedProxies};
+use crate::web::{Client, ClientError, Limits, Router, Server, TrustedProxies};
 
 /// How often due notifies are looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -74,7 +74,7 @@ pub async fn start(
     let limits = Limits {
         max_body_bytes: MAX_BODY_BYTES,
         max_connections: MAX_CONNECTIONS,
-        deadlines: Deadlines::default(),
+        ..Limits::default()
     };
     let server = Server::bind(listen, limits, TrustedProxies::default(), clock)
         .await

@@ -18,7 +18,7 @@ use crate::base::{Clock, cipher};
 use crate::web::{
     self, Anyone, Client, ClientError, Incoming, Limits, Method, Outcome, Outgoing, Req,
 };
-use crate::web::{Deadlines, Router, Server, StatusCode, TrustedProxies, route};
+use crate::web::{Router, Server, StatusCode, TrustedProxies, route};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES: usize = 1 << 20;
@@ -80,7 +80,7 @@ impl Stage {
         let limits = Limits {
             max_body_bytes: 65_536,
             max_connections: 16,
-            deadlines: Deadlines::default(),
+            ..Limits::default()
         };
         let proxies = TrustedProxies::default();
         let server = Server::bind(anywhere, limits, proxies, clock.clone())

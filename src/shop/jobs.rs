@@ -96,7 +96,7 @@ async fn sweep(shop: Arc<Shop>) {
             tracing::error!(%error, "安排对账出错，稍后重试");
         }
         shop.clock.sleep(shop.settings.sweep_interval).await;
-        shop.limits.forget_quiet();
+        shop.limits.forget_quiet(shop.clock.now_ms());
         shop.lockout.forget_quiet(shop.clock.now());
         shop.turns.forget_quiet(shop.clock.now_ms());
         if let Err(error) = shop.sweep_all().await {

@@ -22,7 +22,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::ShopError;
-use super::limits::household;
+use crate::base::Household;
 use crate::base::{Timestamp, hash};
 
 /// How often a lock's length doubles at most: 64 times `lock_s`.
@@ -40,7 +40,7 @@ const ENTRIES_MAX: usize = 10_000;
 
 /// The digest of a name: what is counted must not keep what people typed by mistake.
 type Name = [u8; 16];
-type Place = (Name, IpAddr);
+type Place = (Name, Household);
 
 /// How many failures lock, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ pub struct LockRule {
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     name: Name,
-    from: IpAddr,
+    from: Household,
     at: Timestamp,
 }
 
@@ -64,7 +64,7 @@ impl Attempt {
     pub fn new(name: &str, from: IpAddr, at: Timestamp) -> Self {
         Self {
             name: digest(name),
-            from: household(from),
+            from: Household::of(from),
             at,
         }
     }
@@ -90,7 +90,7 @@ pub struct Lockout {
 #[derive(Debug, Default)]
 struct Counters {
     places: Counter<Place>,
-    addresses: Counter<IpAddr>,
+    addresses: Counter<Household>,
     names: Counter<Name>,
     /// When a name last logged in from an address.
     known: HashMap<Place, Timestamp>,

@@ -77,7 +77,7 @@ impl Shop {
     /// # Errors
     /// [`ShopError::RateLimited`].
     pub fn allow_login(&self, from: IpAddr) -> Result<(), ShopError> {
-        self.limits.login(from)
+        self.limits.login(from, self.clock.now_ms())
     }
 
     /// Logs a user in with their code; a new user is on disk before the token is handed out.
@@ -157,7 +157,7 @@ impl Shop {
             .lookup(token, now)
             .await?
             .ok_or(ShopError::TokenInvalid)?;
-        self.limits.request(token)?;
+        self.limits.request(token, self.clock.now_ms())?;
         Ok(session)
     }
 

@@ -15,18 +15,17 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::time::Instant;
 
+use super::gate::{Pass, Passed, Sender, Toll};
 use super::pace::Pace;
 use super::request::{Payload, Waiting};
-use super::router::Running;
+use super::router::Astray;
+use super::seats::Seat;
 use super::server::Site;
-use super::{HttpError, Req, RequestId, Response};
-use crate::base::Timestamp;
+use super::{HttpError, Req, RequestId, Response, Route};
+use crate::base::{Household, Timestamp};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
-
-/// The longest path and query, bytes: beyond it the answer is 414.
-const MAX_TARGET_BYTES: usize = 8 * 1024;
 
 /// Who is at the other end of a connection; its text is made once, for the log.
 pub(super) struct Peer {
@@ -34,15 +33,30 @@ pub(super) struct Peer {
     text: String,
     /// Whether the connection itself is TLS.
     secure: bool,
+    seat: Arc<Seat>,
 }
 
 impl Peer {
     /// A peer whose connection anyone on the way can read.
-    pub(super) fn new(addr: IpAddr) -> Self {
+    pub(super) fn new(addr: IpAddr, seat: Arc<Seat>) -> Self {
         let addr = addr.to_canonical();
-        let text = addr.to_string();
-        let secure = false;
-        Self { addr, text, secure }
+        Self {
+            addr,
+            text: addr.to_string(),
+            secure: false,
+            seat,
+        }
+    }
+
+    /// The same peer on a connection that is TLS.
+    pub(super) fn over_tls(self) -> Self {
+        let secure = true;
+        Self { secure, ..self }
+    }
+
+    /// Its address, for the log.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     fn text_of(&self, client_addr: IpAddr) -> Cow<'_, str> {
@@ -62,10 +76,11 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let begun = Instant::now();
-    let turn = pace.turn();
+    let (_busy, turn) = (peer.seat.busy(), pace.turn());
     let (head, incoming) = request.into_parts();
     let arrival = Arrival {
         id: site.ids.next(),
+        at_ms: site.clock.now_ms(),
         client_addr: site.proxies.client_of(peer.addr, &head.headers),
         secure: peer.secure || site.proxies.say_https(peer.addr, &head.headers),
     };
@@ -94,6 +109,7 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
 #[derive(Clone, Copy)]
 struct Arrival {
     id: RequestId,
+    at_ms: i64,
     client_addr: IpAddr,
     secure: bool,
 }
@@ -104,17 +120,11 @@ async fn routed<S: Send + Sync + 'static>(
     head: Parts,
     incoming: Incoming,
 ) -> Response {
-    let id = arrival.id;
-    let target = head.uri.path_and_query();
-    if target.is_some_and(|target| target.as_str().len() > MAX_TARGET_BYTES) {
-        let error = HttpError::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "地址过长");
-        return error.into_response(id);
-    }
-    let row = match site.router.find(&head.method, head.uri.path()) {
-        Ok(row) => row,
-        Err(astray) => return astray.into_response(id),
+    let (row, pass) = match admitted(site, arrival, &head) {
+        Ok(admitted) => admitted,
+        Err(astray) => return astray.into_response(arrival.id),
     };
-    let at_ms = site.clock.now_ms();
+    let Arrival { id, at_ms, .. } = arrival;
     let req = Req {
         at: Timestamp::from_unix(at_ms.div_euclid(1000)),
         at_ms,
@@ -123,20 +133,42 @@ async fn routed<S: Send + Sync + 'static>(
         secure: arrival.secure,
         head,
         pattern: row.pattern(),
-        payload: Payload::Waiting(Waiting {
-            incoming,
-            limit_bytes: site.limits.max_body_bytes,
-            within: site.limits.deadlines.body,
-        }),
+        payload: Payload::Waiting(Waiting::new(incoming, &site.limits)),
     };
-    finished(site, id, row.call(Arc::clone(&site.state), req)).await
+    let running = row.call(Arc::clone(&site.state), req);
+    finished(site, id, pass.through(running)).await
+}
+
+/// The row that answers, and the right to be answered.
+fn admitted<'a, S>(
+    site: &'a Site<S>,
+    arrival: Arrival,
+    head: &Parts,
+) -> Result<(&'a Route<S>, Pass), Astray> {
+    let found = if is_too_long(head, site.limits.max_url_bytes) {
+        Err(Astray::TooLong)
+    } else {
+        site.router.find(&head.method, head.uri.path())
+    };
+    let toll = found.as_ref().map_or(Toll::Address, |row| row.toll());
+    let from = Sender {
+        household: Household::of(arrival.client_addr),
+        at_ms: arrival.at_ms,
+    };
+    let pass = site.gate.enter(toll, from).map_err(Astray::Refused)?;
+    Ok((found?, pass))
+}
+
+fn is_too_long(head: &Parts, most: usize) -> bool {
+    let target = head.uri.path_and_query();
+    target.is_some_and(|target| target.as_str().len() > most)
 }
 
 /// Runs a handler to its end, whatever becomes of this future.
 ///
 /// hyper drops it when the peer hangs up. So it is polled here once, which is enough for a handler
 /// that waits for nothing, and goes on in a task of its own if it is not done by then.
-async fn finished<S>(site: &Site<S>, id: RequestId, running: Running) -> Response {
+async fn finished<S>(site: &Site<S>, id: RequestId, running: Passed) -> Response {
     let mut running = AssertUnwindSafe(running).catch_unwind();
     let first = poll_fn(|cx| Poll::Ready(running.poll_unpin(cx))).await;
     let ended = match first {

@@ -5,7 +5,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -15,22 +14,21 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::Deadlines;
 use super::answer::{Peer, answer};
 use super::pace::Pace;
-use super::server::{Deadlines, Site};
-
-/// The longest head, bytes: beyond it hyper answers 431. That answer and the 400 to what is not
-/// HTTP are hyper's own: bare, without a request id. (`pipeline_flush` would swallow them.)
-const MAX_HEAD_BYTES: usize = 32 * 1024;
+use super::server::Site;
 
 /// Carries requests from `stream` to the router until either side ends it.
-pub(super) async fn carry<S, T>(site: &Site<S>, stream: T, peer: IpAddr)
+///
+/// To a head that is too long hyper answers 431, and 400 to what is not HTTP: bare, without a
+/// request id. (`pipeline_flush` would swallow them.)
+pub(super) async fn carry<S, T>(site: &Site<S>, stream: T, peer: &Peer)
 where
     S: Send + Sync + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let pace = Pace::new();
-    let peer = Peer::new(peer);
     let io = TokioIo::new(Paced {
         stream,
         pace: &pace,
@@ -38,12 +36,9 @@ where
     let serving = http1::Builder::new()
         // Answers are small: one copy costs less than the kernel's writev.
         .writev(false)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .max_header_size(MAX_HEAD_BYTES)
-        .serve_connection(
-            io,
-            service_fn(|request| answer(site, &peer, &pace, request)),
-        );
+        .max_buf_size(site.limits.max_head_bytes)
+        .max_header_size(site.limits.max_head_bytes)
+        .serve_connection(io, service_fn(|request| answer(site, peer, &pace, request)));
     let (mut serving, mut stop) = (pin!(serving), pin!(site.stop.cancelled()));
     let watch = Watch::new(&pace, &site.limits.deadlines);
     let (mut watch, mut stopping) = (pin!(watch), false);

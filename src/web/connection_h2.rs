@@ -3,7 +3,6 @@
 //! Requests are answered as over HTTP/1.1: the same table, ids, deadlines, limits and log.
 
 use std::future::{Future, poll_fn};
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -16,15 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
+use super::Deadlines;
 use super::answer::{Peer, answer};
 use super::pace::Pace;
-use super::server::{Deadlines, Site};
+use super::server::Site;
 
 /// Streams open at once on one connection. Source: RFC 9113 · 6.5.2 (no fewer than 100).
 const MAX_STREAMS: u32 = 100;
-
-/// The longest head, bytes, as over HTTP/1.1.
-const MAX_HEAD_BYTES: u32 = 32 * 1024;
 
 /// What a peer may send of bodies before it is read: small, for there are thousands of peers.
 const STREAM_WINDOW_BYTES: u32 = 32 * 1024;
@@ -54,7 +51,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Carries requests from `stream` to the router until either side ends it.
-pub(super) async fn carry_streams<S, T>(site: &Arc<Site<S>>, stream: T, peer: IpAddr)
+pub(super) async fn carry_streams<S, T>(site: &Arc<Site<S>>, stream: T, peer: Peer)
 where
     S: Send + Sync + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -62,13 +59,15 @@ where
     let pace = Arc::new(Pace::new());
     let service = {
         let (site, pace) = (Arc::clone(site), Arc::clone(&pace));
-        let peer = Arc::new(Peer::new(peer));
+        let peer = Arc::new(peer);
         service_fn(move |request| {
             let (site, pace, peer) = (Arc::clone(&site), Arc::clone(&pace), Arc::clone(&peer));
             async move { answer(&site, &peer, &pace, request).await }
         })
     };
-    let builder = builder(InTasks(site.tasks.clone()));
+    let mut builder = builder(InTasks(site.tasks.clone()));
+    let head_bytes = u32::try_from(site.limits.max_head_bytes).unwrap_or(u32::MAX);
+    builder.max_header_list_size(head_bytes);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         biased;
@@ -88,7 +87,6 @@ fn builder(tasks: InTasks) -> http2::Builder<InTasks> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEAD_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(SEND_BUFFER_BYTES)

@@ -25,6 +25,31 @@ pub fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     Ok(value)
 }
 
+/// Refuses a body that looks like JSON and whose objects and arrays lie deeper than `most` in each
+/// other. Only counts: whether it is JSON at all is asked later, by who reads it.
+pub(super) fn check_depth(body: &[u8], most: usize) -> Result<(), HttpError> {
+    let body = body.trim_ascii_start();
+    if !matches!(body.first(), Some(b'{' | b'[')) {
+        return Ok(());
+    }
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            let said = format!("请求体的 JSON 嵌套超过 {most} 层");
+            return Err(HttpError::invalid(said));
+        }
+    }
+    Ok(())
+}
+
 /// One Chinese sentence on what is wrong at `path`.
 fn fault(body: &[u8], path: &str, error: &serde_json::Error) -> String {
     // Some values that fit no field, such as 1e999, are called bad syntax too.
@@ -250,6 +275,34 @@ mod tests {
         ] {
             let error = read_json::<Order>(body.as_bytes()).expect_err("refused");
             assert!(error.message.len() < 400, "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn json_that_lies_too_deep_is_refused_and_brackets_in_texts_do_not_count() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let texts = [
+            nested(32),
+            format!("{{\"a\":{}}}", nested(31)),
+            format!("[{0},{0}]", nested(31)),
+            format!("{{\"a\":\"{}\"}}", "[".repeat(99)),
+            format!("{{\"a\\\"{0}\\\\\":{1}}}", "[".repeat(99), nested(31)),
+            "]]]]}}}}".to_owned(),
+            format!("<xml>{}</xml>", "[".repeat(99)),
+            String::new(),
+        ];
+        for text in texts {
+            assert_eq!(check_depth(text.as_bytes(), 32), Ok(()), "{text}");
+        }
+        let deep = [
+            nested(33),
+            format!(" \n{{\"a\":{}}}", nested(32)),
+            format!("{{\"a\":\"\\\\\",\"b\":{}}}", nested(32)),
+            "[{\"\":".repeat(100_000),
+        ];
+        for text in &deep {
+            let error = check_depth(text.as_bytes(), 32).expect_err("too deep");
+            assert_eq!(error, HttpError::invalid("请求体的 JSON 嵌套超过 32 层"));
         }
     }
 

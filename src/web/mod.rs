@@ -11,7 +11,9 @@ mod decode;
 #[cfg(test)]
 pub(crate) mod demanding;
 mod download;
+mod gate;
 mod id;
+mod limits;
 #[cfg(test)]
 pub(crate) mod local;
 mod pace;
@@ -20,6 +22,7 @@ mod reach;
 mod request;
 mod response;
 mod router;
+mod seats;
 mod server;
 mod tls;
 mod tls_identity;
@@ -32,14 +35,16 @@ pub use hyper::{Method, StatusCode};
 pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};
+pub use gate::{Toll, forged};
 pub use id::RequestId;
+pub use limits::{Deadlines, Limits, PerAddress};
 pub use proxies::TrustedProxies;
 pub use reach::{Reach, Stage};
 pub use request::Req;
 pub use response::{HttpError, Outcome, Response};
 pub use response::{empty, json, long_json, no_store, text, with_header};
 pub use router::{Anyone, Caller, Route, Router, route};
-pub use server::{Deadlines, Limits, Server};
+pub use server::Server;
 pub use tls::Tls;
 pub use tls_identity::{BadIdentity, Identity};
 

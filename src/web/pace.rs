@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::server::Deadlines;
+use super::Deadlines;
 
 /// Where a connection stands. HTTP/1.1 answers one request at a time, HTTP/2 many.
 pub(super) struct Pace {

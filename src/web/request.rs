@@ -12,9 +12,10 @@ use hyper::header::{AUTHORIZATION, EXPECT, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
-use super::decode::{percent_decoded, read_json};
-use super::{HttpError, RequestId};
+use super::decode::{check_depth, percent_decoded, read_json};
+use super::{HttpError, Limits, RequestId};
 use crate::base::Timestamp;
 
 /// One request. Its body is read when it is asked for, within the server's limits.
@@ -41,9 +42,29 @@ pub(super) enum Payload {
 
 /// A body that was not read yet, and what it may cost.
 pub(super) struct Waiting {
-    pub(super) incoming: Incoming,
-    pub(super) limit_bytes: usize,
-    pub(super) within: Duration,
+    incoming: Incoming,
+    limit_bytes: usize,
+    json_depth: usize,
+    pace: BodyPace,
+}
+
+/// How fast a body must come.
+#[derive(Clone, Copy)]
+struct BodyPace {
+    within: Duration,
+    min_bytes_per_s: u64,
+}
+
+/// How long nothing is asked of a body's pace.
+const BODY_GRACE: Duration = Duration::from_secs(5);
+
+impl BodyPace {
+    /// When a body that began at `from` and of which `read` bytes are here must go on or be done.
+    fn deadline(self, from: Instant, read: usize) -> Instant {
+        let earned = u64::try_from(read).unwrap_or(u64::MAX) / self.min_bytes_per_s.max(1);
+        let earned = BODY_GRACE.saturating_add(Duration::from_secs(earned));
+        from + earned.min(self.within)
+    }
 }
 
 impl Req {
@@ -128,11 +149,13 @@ impl Req {
     /// The whole body; read once, then kept.
     ///
     /// # Errors
-    /// `413 BODY_TOO_LARGE`, `408 REQUEST_TIMEOUT`, or `400 INVALID_REQUEST` when it broke off.
+    /// `413 BODY_TOO_LARGE`, `408 REQUEST_TIMEOUT`, or `400 INVALID_REQUEST` when it broke off or
+    /// is JSON that lies too deep.
     pub async fn body(&mut self) -> Result<Bytes, HttpError> {
         let continues = self.head.headers.contains_key(EXPECT);
         if let Payload::Waiting(waiting) = &mut self.payload {
             let body = waiting.read(continues).await?;
+            check_depth(&body, waiting.json_depth)?;
             self.payload = Payload::Read(body);
         }
         match &self.payload {
@@ -159,49 +182,66 @@ impl fmt::Debug for Req {
 }
 
 impl Waiting {
+    pub(super) fn new(incoming: Incoming, limits: &Limits) -> Self {
+        Self {
+            incoming,
+            limit_bytes: limits.max_body_bytes,
+            json_depth: limits.max_json_depth,
+            pace: BodyPace {
+                within: limits.deadlines.body,
+                min_bytes_per_s: limits.min_body_bytes_per_s,
+            },
+        }
+    }
+
     async fn read(&mut self, continues: bool) -> Result<Bytes, HttpError> {
         let announced = self.incoming.size_hint().lower();
         let limit = u64::try_from(self.limit_bytes).unwrap_or(u64::MAX);
         if announced > limit && continues {
             return Err(too_large(self.limit_bytes));
         }
-        let late = HttpError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "REQUEST_TIMEOUT",
-            "请求体没有在期限内传完",
-        );
-        let within = self.within;
-        let read = tokio::time::timeout(within, self.collect());
-        read.await.unwrap_or(Err(late))
+        let (parts, read) = self.collect().await?;
+        if read > self.limit_bytes {
+            return Err(too_large(self.limit_bytes));
+        }
+        let mut parts = parts;
+        Ok(match parts.len() {
+            1 => parts.swap_remove(0),
+            _ => parts.concat().into(),
+        })
     }
 
-    /// Reads to the end. What is past the limit is dropped, but read: a socket closed with unread
-    /// bytes resets the connection, and the client would never see the 413.
-    async fn collect(&mut self) -> Result<Bytes, HttpError> {
-        let most = self.limit_bytes.saturating_mul(4);
+    /// Reads to the end: the parts, and how many bytes there were. What is past the limit is
+    /// dropped, but read: a socket closed with unread bytes resets the connection, and the client
+    /// would never see the 413.
+    async fn collect(&mut self) -> Result<(Vec<Bytes>, usize), HttpError> {
+        let (from, most) = (Instant::now(), self.limit_bytes.saturating_mul(4));
         let (mut parts, mut read) = (Vec::new(), 0_usize);
-        while let Some(frame) = self.incoming.frame().await {
+        loop {
+            let deadline = self.pace.deadline(from, read);
+            let frame = tokio::time::timeout_at(deadline, self.incoming.frame()).await;
+            let Some(frame) = frame.map_err(|_| too_late())? else {
+                return Ok((parts, read));
+            };
             let frame = frame.map_err(|_| HttpError::invalid("请求体没有传完"))?;
             let Ok(part) = frame.into_data() else {
                 continue;
             };
             read = read.saturating_add(part.len());
             if read > most {
-                break;
+                return Ok((parts, read));
             }
             parts.push(part);
             if read > self.limit_bytes {
                 parts.clear();
             }
         }
-        if read > self.limit_bytes {
-            return Err(too_large(self.limit_bytes));
-        }
-        Ok(match parts.len() {
-            1 => parts.swap_remove(0),
-            _ => parts.concat().into(),
-        })
     }
+}
+
+fn too_late() -> HttpError {
+    let said = "请求体传得太慢，没有在期限内传完";
+    HttpError::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", said)
 }
 
 fn too_large(limit_bytes: usize) -> HttpError {

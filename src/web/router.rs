@@ -10,10 +10,14 @@ use std::sync::Arc;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 
+use super::gate::Toll;
 use super::{HttpError, Outcome, Req, RequestId, Response};
 
 /// Who may call a route: proved before its handler runs.
 pub trait Caller<S>: Sized + Send {
+    /// Whose allowance a request to a row with this caller uses up.
+    const TOLL: Toll = Toll::Unproved;
+
     /// The caller of `req`; it may read the body, which stays readable for the handler.
     fn prove(state: &Arc<S>, req: &mut Req)
     -> impl Future<Output = Result<Self, HttpError>> + Send;
@@ -24,6 +28,8 @@ pub trait Caller<S>: Sized + Send {
 pub struct Anyone;
 
 impl<S: Send + Sync> Caller<S> for Anyone {
+    const TOLL: Toll = Toll::Address;
+
     async fn prove(_: &Arc<S>, _: &mut Req) -> Result<Self, HttpError> {
         Ok(Self)
     }
@@ -36,6 +42,7 @@ type Endpoint<S> = Box<dyn Fn(Arc<S>, Req) -> Running + Send + Sync>;
 pub struct Route<S> {
     method: Method,
     pattern: &'static str,
+    toll: Toll,
     endpoint: Endpoint<S>,
 }
 
@@ -57,6 +64,7 @@ where
     Route {
         method,
         pattern,
+        toll: C::TOLL,
         endpoint: Box::new(endpoint),
     }
 }
@@ -65,6 +73,18 @@ impl<S> Route<S> {
     /// The path pattern, such as `/api/v1/orders/{order_no}`.
     pub fn pattern(&self) -> &'static str {
         self.pattern
+    }
+
+    /// The same row, for which messengers come: see [`Toll::Messenger`].
+    #[must_use]
+    pub fn for_messengers(self) -> Self {
+        let toll = Toll::Messenger;
+        Self { toll, ..self }
+    }
+
+    /// Whose allowance a request uses up.
+    pub(super) fn toll(&self) -> Toll {
+        self.toll
     }
 
     /// The handler's future for one request.
@@ -95,6 +115,8 @@ struct Node {
 
 /// Why no row answers a request.
 pub(super) enum Astray {
+    TooLong,
+    Refused(HttpError),
     UnknownPath,
     OtherMethods(HeaderValue),
 }
@@ -177,6 +199,11 @@ impl Node {
 impl Astray {
     pub(super) fn into_response(self, id: RequestId) -> Response {
         match self {
+            Self::TooLong => {
+                let error = HttpError::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "地址过长");
+                error.into_response(id)
+            }
+            Self::Refused(error) => error.into_response(id),
             Self::UnknownPath => {
                 let error = HttpError::new(StatusCode::NOT_FOUND, "NOT_FOUND", "没有这个地址");
                 error.into_response(id)

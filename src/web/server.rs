@@ -1,12 +1,12 @@
 //! The listener: accepts within the limit, hands connections on, drains at the end.
 //!
-//! Beyond `max_connections` nothing is accepted until a connection ends: newcomers wait in the
-//! kernel's queue instead of being turned away.
+//! Beyond `max_connections` the longest idle one gives way. When none is idle nothing is accepted
+//! until one ends: newcomers wait in the kernel's queue instead of being turned away.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,57 +14,21 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Peer;
 use super::connection::carry;
 use super::connection_h2::carry_streams;
+use super::gate::Gate;
 use super::id::Ids;
+use super::seats::{Seated, Seats, Share};
 use super::tls::{Spoken, Tls};
-use super::{Router, TrustedProxies};
-use crate::base::Clock;
+use super::{Limits, Router, TrustedProxies};
+use crate::base::{Clock, Household};
 
 /// How long to leave the listener alone after it failed, for instance out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// What one server carries at most.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// The largest request body, bytes.
-    pub max_body_bytes: usize,
-    /// How many connections are open at once.
-    pub max_connections: usize,
-    /// How long things may take.
-    pub deadlines: Deadlines,
-}
-
-/// How long things may take. The default is the contract's.
-#[derive(Clone, Debug)]
-pub struct Deadlines {
-    /// From the connection's start to the end of the TLS handshake.
-    pub handshake: Duration,
-    /// From the first byte of a head, or from the connection's start, to the head's end.
-    pub head: Duration,
-    /// From asking for the body to its end.
-    pub body: Duration,
-    /// From an answer to the first byte of the next request; the answer is written in this time.
-    pub idle: Duration,
-    /// From the order to stop to the end of what is in flight.
-    pub drain: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            handshake: Duration::from_secs(10),
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(30),
-            idle: Duration::from_secs(75),
-            drain: Duration::from_secs(10),
-        }
-    }
-}
 
 /// A bound listener that does not serve yet.
 pub struct Server {
@@ -85,6 +49,8 @@ pub(super) struct Site<S> {
     pub(super) clock: Clock,
     pub(super) tls: Option<Tls>,
     pub(super) ids: Ids,
+    pub(super) gate: Arc<Gate>,
+    pub(super) seats: Arc<Seats>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -141,10 +107,12 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> usize {
         let drain = self.limits.deadlines.drain;
-        let seats = Arc::new(Semaphore::new(self.limits.max_connections));
+        let most_per_address = self.limits.per_address.connections;
         let site = Arc::new(Site {
             router,
             state,
+            gate: Gate::new(&self.limits.per_address),
+            seats: Seats::new(self.limits.max_connections, most_per_address),
             limits: self.limits,
             proxies: self.proxies,
             clock: self.clock,
@@ -153,7 +121,7 @@ impl Server {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        let accepting = accept_all(self.listener, Arc::clone(&site), seats);
+        let accepting = accept_all(self.listener, Arc::clone(&site));
         match select(pin!(shutdown), pin!(accepting)).await {
             Either::Left(((), _)) => {}
             Either::Right((never, _)) => match never {},
@@ -175,37 +143,50 @@ impl fmt::Debug for Server {
 async fn accept_all<S: Send + Sync + 'static>(
     listener: TcpListener,
     site: Arc<Site<S>>,
-    seats: Arc<Semaphore>,
 ) -> std::convert::Infallible {
     loop {
-        let seat = Arc::clone(&seats).acquire_owned().await;
-        let seat = seat.expect("the seats are never closed");
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let seated = seated(Arc::clone(&site), stream, peer, seat);
-                site.tasks.spawn(seated);
+                let peer = peer.ip();
+                let share = match site.proxies.trusts(peer.to_canonical()) {
+                    true => Share::Whole,
+                    false => Share::Fair,
+                };
+                let seat = site.seats.take(Household::of(peer), share).await;
+                // Without one the newcomer is hung up on: its address has enough.
+                if let Some(seat) = seat {
+                    let seated = seated(Arc::clone(&site), stream, peer, seat);
+                    site.tasks.spawn(seated);
+                }
             }
             Err(error) => {
-                tracing::warn!(%error, "接受连接失败, 稍后再试");
+                // Out of descriptors, most likely: an idle connection holds one.
+                let closed_idle = site.seats.close_longest_idle();
+                tracing::warn!(%error, closed_idle, "接受连接失败，稍后再试");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+/// Carries one connection until it ends, or its seat is given to another.
 async fn seated<S: Send + Sync + 'static>(
     site: Arc<Site<S>>,
     stream: TcpStream,
-    peer: SocketAddr,
-    seat: OwnedSemaphorePermit,
+    peer: IpAddr,
+    seat: Seated,
 ) {
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
+    let carrying = carried(&site, stream, Peer::new(peer, seat.seat()));
+    select(pin!(carrying), pin!(seat.closed())).await;
+}
+
+async fn carried<S: Send + Sync + 'static>(site: &Arc<Site<S>>, stream: TcpStream, peer: Peer) {
     match &site.tls {
-        None => carry(&site, stream, peer.ip()).await,
-        Some(tls) => secured(&site, tls, stream, peer).await,
+        None => carry(site, stream, &peer).await,
+        Some(tls) => secured(site, tls, stream, peer.over_tls()).await,
     }
-    drop(seat);
 }
 
 /// Agrees on TLS within its deadline, and carries what was agreed on.
@@ -213,7 +194,7 @@ async fn secured<S: Send + Sync + 'static>(
     site: &Arc<Site<S>>,
     tls: &Tls,
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
 ) {
     let agreed = tokio::time::timeout(site.limits.deadlines.handshake, tls.agree(stream));
     let agreed = tokio::select! {
@@ -221,13 +202,13 @@ async fn secured<S: Send + Sync + 'static>(
         () = site.stop.cancelled() => return,
     };
     match agreed {
-        Ok(Ok(Spoken::Http1(stream))) => carry(site, stream, peer.ip()).await,
-        Ok(Ok(Spoken::Http2(stream))) => carry_streams(site, stream, peer.ip()).await,
+        Ok(Ok(Spoken::Http1(stream))) => carry(site, stream, &peer).await,
+        Ok(Ok(Spoken::Http2(stream))) => carry_streams(site, stream, peer).await,
         Ok(Ok(Spoken::Shown(mut stream))) => {
             // The authority has what it wanted, however it goes away.
             let _ = stream.shutdown().await;
         }
-        Ok(Err(why)) => tracing::debug!(%peer, %why, "TLS 握手没有成功"),
-        Err(_) => tracing::debug!(%peer, "TLS 握手没有在期限内完成"),
+        Ok(Err(why)) => tracing::debug!(peer = peer.text(), %why, "TLS 握手没有成功"),
+        Err(_) => tracing::debug!(peer = peer.text(), "TLS 握手没有在期限内完成"),
     }
 }

@@ -27,7 +27,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("data_encoding", &[]),
     ("flate2", &["cli", "sandbox", "wechat"]),
     ("futures_util", &[]),
-    ("governor", &["shop", "routes"]),
     ("http_body_util", &["web"]),
     ("hyper", &["web"]),
     ("hyper_util", &["web"]),

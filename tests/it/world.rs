@@ -344,7 +344,10 @@ fn config(setup: &Setup, wechat: &str, notifies: &Tap, upstream: &Tap) -> Table 
     set("wechat.pay.v2_sign_type", setup.sign_type.into());
     set("order.pay_within_s", setup.pay_within_s.into());
     set("limits.login_per_minute_per_ip", millions.clone());
-    set("limits.requests_per_minute_per_token", millions);
+    set("limits.requests_per_minute_per_token", millions.clone());
+    set("limits.requests_per_minute_per_ip", millions.clone());
+    set("limits.notify_per_minute_per_ip", millions.clone());
+    set("limits.forged_notify_per_minute_per_ip", millions);
     set("log.level", "debug".into());
     for (path, value) in &setup.more {
         set(path, value.clone());

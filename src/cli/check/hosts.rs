@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::finding::{Finding, Topic, Words, words};
 use crate::base::{Clock, Timestamp};
 use crate::web::{
-    Anyone, Client, Deadlines, Limits, Method, Outcome, Reach, Req, Router, Server, Stage,
-    StatusCode, Tls, TrustedProxies, json, route,
+    Anyone, Client, Limits, Method, Outcome, Reach, Req, Router, Server, Stage, StatusCode, Tls,
+    TrustedProxies, json, route,
 };
 
 /// How long one look may take.
@@ -150,7 +150,7 @@ pub(super) async fn stand_in(listen: SocketAddr, tls: Option<Tls>) -> Option<Ser
     let limits = Limits {
         max_body_bytes: 1024,
         max_connections: 64,
-        deadlines: Deadlines::default(),
+        ..Limits::default()
     };
     let proxies = TrustedProxies::parse::<String>(&[]).ok()?;
     let bound = Server::bind(listen, limits, proxies, Clock::system()).await;

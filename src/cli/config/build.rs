@@ -14,6 +14,7 @@ use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::cli::log::LogFormat;
 use crate::shop::subscribe::{Messages, Template};
 use crate::store::BasePlan;
+use crate::web::{self, Deadlines, PerAddress};
 use crate::wechat::subscribe::Release;
 use crate::wechat::{SignType, Trust, V2Keys, V3Keys, VerifyWith, Version};
 
@@ -267,9 +268,32 @@ impl Table<'_> {
     }
 
     fn limits(self) -> Option<Limits> {
-        Some(Limits {
-            max_connections: self.number("max_connections")?,
+        let per_address = PerAddress {
+            connections: self.number("max_connections_per_ip")?,
+            running: self.number("max_running_per_ip")?,
+            requests_per_minute: self.number("requests_per_minute_per_ip")?,
+            messages_per_minute: self.number("notify_per_minute_per_ip")?,
+            forged_per_minute: self.number("forged_notify_per_minute_per_ip")?,
+        };
+        let deadlines = Deadlines {
+            handshake: self.seconds("head_s")?,
+            head: self.seconds("head_s")?,
+            body: self.seconds("body_s")?,
+            idle: self.seconds("idle_s")?,
+            ..Deadlines::default()
+        };
+        let web = web::Limits {
             max_body_bytes: self.number::<usize>("max_body_kb")? * 1024,
+            min_body_bytes_per_s: self.number("min_body_bytes_per_s")?,
+            max_json_depth: self.number("max_json_depth")?,
+            max_url_bytes: self.number("max_url_bytes")?,
+            max_head_bytes: self.number::<usize>("max_head_kb")? * 1024,
+            max_connections: self.number("max_connections")?,
+            per_address,
+            deadlines,
+        };
+        Some(Limits {
+            web,
             login_per_minute_per_ip: self.number("login_per_minute_per_ip")?,
             requests_per_minute_per_token: self.number("requests_per_minute_per_token")?,
             login_failures_before_lock: self.number("login_failures_before_lock")?,

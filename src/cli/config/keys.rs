@@ -247,15 +247,22 @@ pub const KEYS: &[Key] = &[
         Rule::Number(60, 2_592_000),
         "43200",
     ),
-    plain(
-        "limits",
-        "max_connections",
-        Rule::Number(1, 1_000_000),
-        "10000",
-    ),
+    plain("limits", "max_connections", MILLION, "10000"),
+    plain("limits", "max_connections_per_ip", MILLION, "256"),
+    plain("limits", "max_running_per_ip", MILLION, "128"),
     plain("limits", "max_body_kb", Rule::Number(1, 16_384), "256"),
-    plain("limits", "login_per_minute_per_ip", RATE, "30"),
-    plain("limits", "requests_per_minute_per_token", RATE, "600"),
+    plain("limits", "min_body_bytes_per_s", MILLION, "500"),
+    plain("limits", "max_json_depth", Rule::Number(8, 128), "32"),
+    plain("limits", "max_url_bytes", Rule::Number(256, 65_536), "8192"),
+    plain("limits", "max_head_kb", Rule::Number(8, 1024), "32"),
+    plain("limits", "head_s", Rule::Number(1, 600), "10"),
+    plain("limits", "body_s", Rule::Number(1, 3600), "30"),
+    plain("limits", "idle_s", Rule::Number(1, 3600), "75"),
+    plain("limits", "login_per_minute_per_ip", MILLION, "30"),
+    plain("limits", "requests_per_minute_per_ip", MILLION, "3000"),
+    plain("limits", "requests_per_minute_per_token", MILLION, "600"),
+    plain("limits", "notify_per_minute_per_ip", MILLION, "6000"),
+    plain("limits", "forged_notify_per_minute_per_ip", MILLION, "60"),
     plain(
         "limits",
         "login_failures_before_lock",
@@ -276,4 +283,4 @@ const PAY_VERSIONS: Rule = Rule::Choice(&["v2", "v3"]);
 const V2_SIGN_TYPES: Rule = Rule::Choice(&["HMAC-SHA256", "MD5"]);
 const VERIFIERS: Rule = Rule::Choice(&["auto", "public_key", "certificate", "both"]);
 const LOG_LEVELS: Rule = Rule::Choice(&["error", "warn", "info", "debug", "trace"]);
-const RATE: Rule = Rule::Number(1, 1_000_000);
+const MILLION: Rule = Rule::Number(1, 1_000_000);

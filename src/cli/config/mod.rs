@@ -86,11 +86,8 @@ pub fn survey(text: &str, environment: impl Iterator<Item = (String, String)>) -
     let mut settled = settle::settle(text, environment);
     pay::check(&mut settled);
     messages::check(&mut settled);
-<<<<<<< HEAD
     guessable::check(&mut settled);
-=======
     tls::check(&mut settled);
->>>>>>> tls
     let mchid = settled.text("wechat.pay", "mchid");
     let has_mchid = mchid.is_none_or(|mchid| !mchid.is_empty());
     let config = build::config(&settled).filter(|_| settled.faults.is_empty());

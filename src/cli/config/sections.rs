@@ -9,6 +9,7 @@ use crate::base::{AppId, MchId, Secret};
 use crate::cli::log::LogFormat;
 use crate::shop::subscribe::Messages;
 use crate::store::BasePlan;
+use crate::web;
 use crate::wechat::{V2Keys, V3Keys, Version};
 
 /// The whole configuration.
@@ -161,10 +162,8 @@ pub struct Admin {
 /// `[limits]`
 #[derive(Debug)]
 pub struct Limits {
-    /// How many connections may be open at once.
-    pub max_connections: usize,
-    /// How large a request's body may be, in bytes.
-    pub max_body_bytes: usize,
+    /// What a listener carries at most.
+    pub web: web::Limits,
     /// How many logins one address may try a minute.
     pub login_per_minute_per_ip: u32,
     /// How many requests one token may send a minute.

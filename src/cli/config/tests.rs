@@ -65,7 +65,7 @@ fn the_least_configuration_has_the_contracts_defaults() {
     assert_eq!(config.token.ttl.as_secs(), 7200);
     assert_eq!(config.order.pay_within.as_secs(), 1800);
     assert_eq!(config.order.body, "商城订单");
-    assert_eq!(config.limits.max_body_bytes, 256 * 1024);
+    assert_eq!(config.limits.web.max_body_bytes, 256 * 1024);
     assert_eq!(
         (config.log.format, &*config.log.level),
         (LogFormat::Pretty, "info")

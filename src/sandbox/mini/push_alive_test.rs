@@ -14,8 +14,7 @@ use crate::base::{Clock, cipher, hash};
 use crate::sandbox::fixtures::credentials;
 use crate::sandbox::stage::Stage;
 use crate::web::{
-    self, Anyone, Deadlines, Limits, Method, Outcome, Req, Router, Server, StatusCode,
-    TrustedProxies, route,
+    self, Anyone, Limits, Method, Outcome, Req, Router, Server, StatusCode, TrustedProxies, route,
 };
 
 /// One push as it came: a value of its query by name, and the body.
@@ -76,7 +75,7 @@ async fn shop() -> (Arc<Shop>, String) {
     let limits = Limits {
         max_body_bytes: 65_536,
         max_connections: 16,
-        deadlines: Deadlines::default(),
+        ..Limits::default()
     };
     let anywhere = "127.0.0.1:0".parse().unwrap();
     let server = Server::bind(anywhere, limits, TrustedProxies::default(), Clock::system());

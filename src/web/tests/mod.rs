@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
@@ -55,7 +55,7 @@ fn limits() -> Limits {
     Limits {
         max_body_bytes: 1000,
         max_connections: 100,
-        deadlines: Deadlines::default(),
+        ..Limits::default()
     }
 }
 
@@ -87,6 +87,14 @@ impl Running {
         Peer(BufReader::new(TcpStream::connect(self.addr).await.unwrap()))
     }
 
+    /// A peer at another address of this machine.
+    async fn peer_from(&self, address: &str) -> Peer {
+        let socket = TcpSocket::new_v4().unwrap();
+        let at = SocketAddr::new(address.parse().unwrap(), 0);
+        socket.bind(at).unwrap();
+        Peer(BufReader::new(socket.connect(self.addr).await.unwrap()))
+    }
+
     /// The answer to one request on a connection of its own.
     async fn ask(&self, request: &str) -> Answer {
         let mut peer = self.peer().await;
@@ -102,6 +110,16 @@ impl Running {
 async fn within<F: Future>(what: F) -> F::Output {
     let ended = tokio::time::timeout(LIMIT, what).await;
     ended.expect("it should have come within the limit")
+}
+
+/// Waits until `holds`, within the limit.
+async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let held = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(held).await;
 }
 
 /// A client that says exactly what a test wants.

@@ -206,10 +206,7 @@ async fn a_forwarded_address_and_https_are_believed_from_a_trusted_proxy_only() 
     let request = "GET /who HTTP/1.1\r\nhost: t\r\nx-forwarded-for: 1.1.1.1\r\n\
         x-forwarded-proto: https\r\n\r\n";
     assert_eq!(server.ask(request).await.body, "127.0.0.1");
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let stream = socket.connect(server.addr).await.unwrap();
-    let mut proxy = super::Peer(tokio::io::BufReader::new(stream));
+    let mut proxy = server.peer_from("127.0.0.2").await;
     proxy.send(request).await;
     assert_eq!(proxy.answer().await.body, "1.1.1.1 https");
 }
