@@ -8,6 +8,7 @@ pub mod cipher;
 pub mod day;
 pub mod hash;
 pub mod id;
+pub mod metrics;
 pub mod money;
 pub mod rsa;
 pub mod secret;

@@ -18,9 +18,11 @@ pub mod effects;
 pub mod error;
 pub mod fulfil;
 pub mod goods;
+mod happening;
 pub mod jobs;
 pub mod limits;
 pub mod login;
+mod metrics;
 mod mini;
 pub mod notify;
 pub mod orders;
@@ -47,6 +49,7 @@ pub mod trace;
 mod truth;
 mod turns;
 pub mod users;
+mod vitals;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,7 +59,7 @@ use std::time::Duration;
 pub use error::ShopError;
 
 use crate::base::cipher::FieldKey;
-use crate::base::{AppId, Clock, MchId, Secret};
+use crate::base::{AppId, Clock, MchId, Secret, Timestamp};
 use crate::store::Store;
 use crate::store::tokens::Tokens;
 use crate::wechat::Wechat;
@@ -96,6 +99,10 @@ pub struct Settings {
     pub spool: PathBuf,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
+    /// Who shows it may read `/metrics` from anywhere; empty: nobody.
+    pub metrics_token: Secret<String>,
+    /// Until when the merchant's API certificate is valid, when its file is configured.
+    pub merchant_certificate_ends: Option<Timestamp>,
 }
 
 /// The shop: everything a use case needs, once a process.
@@ -111,6 +118,7 @@ pub struct Shop {
     gates: subscribe::Gates,
     reconciling: tokio::sync::Mutex<()>,
     last_tick: AtomicI64,
+    metrics: metrics::Metrics,
 }
 
 impl Shop {
@@ -126,6 +134,7 @@ impl Shop {
             settings.login_per_minute_per_ip,
             settings.requests_per_minute_per_token,
         );
+        let metrics = metrics::Metrics::new(&store, &wechat, clock.now());
         Arc::new(Self {
             store,
             tokens,
@@ -138,6 +147,7 @@ impl Shop {
             gates: subscribe::Gates::default(),
             reconciling: tokio::sync::Mutex::default(),
             last_tick: AtomicI64::new(0),
+            metrics,
         })
     }
 

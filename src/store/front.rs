@@ -4,13 +4,16 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::command::{Closure, Ran, Reply};
+use super::footprint::Footprint;
 use super::memory::MemoryEngine;
-use super::open::{OpenReport, Opened, StoreConfig, open};
+use super::metrics::StoreMetrics;
+use super::open::{OpenReport, Opened, StoreConfig, WorkingSet, open};
 use super::open_error::OpenError;
 use super::read::{View, is_cache};
 use super::rebuild::Progress;
@@ -18,6 +21,7 @@ use super::set::Set;
 use super::tx::{Change, Tx};
 use super::watchdog::Watchdog;
 use super::writer::{Message, Shared, Writer};
+use crate::base::blocking::blocking;
 
 /// One change of a cache key: its new value, or `None` when it is gone.
 pub type CacheChange = (Vec<u8>, Option<Vec<u8>>);
@@ -78,9 +82,13 @@ impl Store {
         config: &StoreConfig,
         progress: &dyn Fn(Progress),
     ) -> Result<(Self, OpenReport), OpenError> {
+        let began = Instant::now();
         let opened = open(config, progress)?;
         let report = opened.report.clone();
         let on_disk = start(config, opened).map_err(OpenError::io(&config.data_dir))?;
+        if matches!(report.working_set, WorkingSet::Rebuilt { .. }) {
+            on_disk.shared.metrics.rebuilt(began.elapsed());
+        }
         Ok((Self(Engine::Disk(Arc::new(on_disk))), report))
     }
 
@@ -125,6 +133,7 @@ impl Store {
         let (closure, answer) = Closure::new(f);
         on_disk.shared.health.check()?;
         let command = Box::new(closure);
+        on_disk.shared.metrics.queue.inc();
         on_disk.shared.gathering().write(command, &on_disk.writer)?;
         on_disk.ring();
         let Ok(Reply { ran, rest }) = answer.await else {
@@ -201,6 +210,23 @@ impl Store {
             Engine::Disk(on_disk) => &on_disk.shared.cache_applied,
         };
         CacheTicket(applied.load(Ordering::Acquire))
+    }
+
+    /// What is counted of this store.
+    pub fn metrics(&self) -> &StoreMetrics {
+        match &self.0 {
+            Engine::Memory(memory) => &memory.engine.metrics,
+            Engine::Disk(on_disk) => &on_disk.shared.metrics,
+        }
+    }
+
+    /// How large the store is on its disk; `None` for one in memory. It looks at every file.
+    pub async fn footprint(&self) -> Option<Footprint> {
+        let Engine::Disk(on_disk) = &self.0 else {
+            return None;
+        };
+        let data_dir = on_disk.shared.health.data_dir().to_owned();
+        Some(blocking(move || Footprint::of(&data_dir)).await)
     }
 
     /// Whether the store can write.

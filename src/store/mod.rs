@@ -17,6 +17,7 @@ mod error;
 mod floor;
 #[cfg(test)]
 mod floor_tests;
+mod footprint;
 mod format;
 mod frame;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod keys;
 #[cfg(test)]
 mod live_copy;
 mod memory;
+mod metrics;
 mod open;
 mod open_error;
 #[cfg(test)]
@@ -57,6 +59,7 @@ mod set;
 mod sim_disk;
 #[cfg(test)]
 mod simulated;
+mod tally;
 #[cfg(test)]
 mod test_home;
 mod token_lists;
@@ -87,7 +90,9 @@ pub mod users;
 pub use answers::{Failure, Page, PageWanted};
 pub use audit::audit_indexes;
 pub use error::StoreError;
+pub use footprint::Footprint;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use metrics::StoreMetrics;
 pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
 pub use open_error::OpenError;
 pub use phase::Phase;
@@ -96,4 +101,5 @@ pub use rebuild::Progress;
 pub use recover::JournalFault;
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
+pub use tally::Tally;
 pub use tx::Tx;

@@ -11,15 +11,14 @@ use std::task::Poll;
 use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::time::Instant;
 
 use super::connection::Pace;
 use super::request::{Payload, Waiting};
-use super::router::Running;
+use super::router::{Astray, Running};
 use super::server::Site;
-use super::{HttpError, Req, RequestId, Response};
+use super::{HttpError, Req, RequestId, Response, Route};
 use crate::base::Timestamp;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,28 +58,37 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
 ) -> Result<Response, Infallible> {
     let begun = Instant::now();
     pace.busy();
-    let (head, incoming) = request.into_parts();
     let arrival = Arrival {
         id: site.ids.next(),
-        client_addr: site.proxies.client_of(peer.addr, &head.headers),
+        client_addr: site.proxies.client_of(peer.addr, request.headers()),
     };
-    let (method, uri) = (head.method.clone(), head.uri.clone());
-    let mut response = routed(site, arrival, head, incoming).await;
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let row = site.router.find(&method, uri.path());
+    let (route, metrics) = match &row {
+        Ok(row) => (row.pattern(), &row.metrics),
+        Err(_) => ("none", &site.astray),
+    };
+    let mut response = routed(site, arrival, row, request).await;
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, arrival.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let made = Instant::now();
     pace.answered(made);
+    let took = made.duration_since(begun);
+    metrics.answered(response.status(), took);
     // The path only: a query may hold a token.
     tracing::info!(
         target: "access",
         method = method.as_str(),
+        route,
         path = uri.path(),
         status = response.status().as_u16(),
         bytes = response.body().size_hint().lower(),
-        elapsed_us = u64::try_from(made.duration_since(begun).as_micros()).unwrap_or(u64::MAX),
+        ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        elapsed_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         request_id = arrival.id.as_str(),
         client_addr = &*peer.text_of(arrival.client_addr),
+        "已答"
     );
     Ok(response)
 }
@@ -95,18 +103,19 @@ struct Arrival {
 async fn routed<S: Send + Sync + 'static>(
     site: &Site<S>,
     Arrival { id, client_addr }: Arrival,
-    head: Parts,
-    incoming: Incoming,
+    row: Result<&Route<S>, Astray>,
+    request: Request<Incoming>,
 ) -> Response {
-    let target = head.uri.path_and_query();
+    let target = request.uri().path_and_query();
     if target.is_some_and(|target| target.as_str().len() > MAX_TARGET_BYTES) {
         let error = HttpError::new(StatusCode::URI_TOO_LONG, "URI_TOO_LONG", "地址过长");
         return error.into_response(id);
     }
-    let row = match site.router.find(&head.method, head.uri.path()) {
+    let row = match row {
         Ok(row) => row,
         Err(astray) => return astray.into_response(id),
     };
+    let (head, incoming) = request.into_parts();
     let at_ms = site.clock.now_ms();
     let req = Req {
         at: Timestamp::from_unix(at_ms.div_euclid(1000)),

@@ -13,6 +13,7 @@ mod download;
 mod id;
 #[cfg(test)]
 pub(crate) mod local;
+mod metrics;
 mod proxies;
 mod reach;
 mod request;
@@ -28,6 +29,7 @@ pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};
 pub use id::RequestId;
+pub use metrics::HttpMetrics;
 pub use proxies::TrustedProxies;
 pub use reach::{Reach, Stage};
 pub use request::Req;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 
+use super::metrics::{HttpMetrics, RowMetrics};
 use super::{HttpError, Outcome, Req, RequestId, Response};
 
 /// Who may call a route: proved before its handler runs.
@@ -37,6 +38,7 @@ pub struct Route<S> {
     method: Method,
     pattern: &'static str,
     endpoint: Endpoint<S>,
+    pub(super) metrics: RowMetrics,
 }
 
 /// A row: `handler` is an `async fn(Arc<S>, C, Req) -> Outcome`, and `C` says who may call it.
@@ -58,6 +60,7 @@ where
         method,
         pattern,
         endpoint: Box::new(endpoint),
+        metrics: RowMetrics::default(),
     }
 }
 
@@ -113,6 +116,13 @@ impl<S> Router<S> {
             node.rows.push(index);
         }
         Self { rows, root }
+    }
+
+    /// Has the requests of each row counted in `metrics`.
+    pub(super) fn count_in(&mut self, metrics: &HttpMetrics) {
+        for row in &mut self.rows {
+            row.metrics = metrics.row(&row.method, row.pattern);
+        }
     }
 
     /// Method and pattern of every row, in the table's order.

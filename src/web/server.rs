@@ -19,8 +19,10 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::carry;
 use super::id::Ids;
+use super::metrics::{HttpMetrics, RowMetrics};
 use super::{Router, TrustedProxies};
 use crate::base::Clock;
+use crate::base::metrics::Present;
 
 /// How long to leave the listener alone after it failed, for instance out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -67,6 +69,7 @@ pub struct Server {
     limits: Limits,
     proxies: TrustedProxies,
     clock: Clock,
+    metrics: HttpMetrics,
 }
 
 /// What all connections of one server share.
@@ -77,6 +80,9 @@ pub(super) struct Site<S> {
     pub(super) proxies: TrustedProxies,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
+    pub(super) metrics: HttpMetrics,
+    /// Of requests that no row answers.
+    pub(super) astray: RowMetrics,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -99,7 +105,14 @@ impl Server {
             limits,
             proxies,
             clock,
+            metrics: HttpMetrics::default(),
         })
+    }
+
+    /// The same server, whose requests and connections are counted in `metrics`.
+    #[must_use]
+    pub fn counted(self, metrics: HttpMetrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The address that was taken.
@@ -112,11 +125,12 @@ impl Server {
     /// Gives back how many connections and handlers were left unfinished.
     pub async fn serve<S: Send + Sync + 'static>(
         self,
-        router: Router<S>,
+        mut router: Router<S>,
         state: Arc<S>,
         shutdown: impl Future<Output = ()>,
     ) -> usize {
         let drain = self.limits.deadlines.drain;
+        router.count_in(&self.metrics);
         let seats = Arc::new(Semaphore::new(self.limits.max_connections));
         let site = Arc::new(Site {
             router,
@@ -125,6 +139,8 @@ impl Server {
             proxies: self.proxies,
             clock: self.clock,
             ids: Ids::new(),
+            astray: self.metrics.astray(),
+            metrics: self.metrics,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -174,6 +190,7 @@ async fn seated<S: Send + Sync + 'static>(
     peer: SocketAddr,
     seat: OwnedSemaphorePermit,
 ) {
+    let _open = Present::among(&site.metrics.connections);
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
     carry(&site, stream, peer.ip()).await;
