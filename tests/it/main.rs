@@ -21,6 +21,7 @@ mod exposition;
 mod fulfil;
 mod goods;
 mod http;
+mod json_log;
 mod login;
 mod metrics;
 mod mini;
