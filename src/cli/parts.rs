@@ -128,6 +128,7 @@ fn settings(config: &Config) -> Settings {
         spool: config.store.data_dir.clone(),
         field_key: config.store.field_key.clone(),
         metrics_token: config.server.metrics_token.clone(),
+        alerts: config.alerts,
         merchant_certificate_ends: merchant.and_then(certificate_ends),
     }
 }

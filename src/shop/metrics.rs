@@ -9,7 +9,7 @@ use crate::base::blocking::blocking;
 use crate::base::metrics::{Counters, Gauge, Gauges, Registry, member};
 use crate::base::{Secret, Timestamp};
 use crate::store::due::{self, WorkKind};
-use crate::store::{Footprint, Store};
+use crate::store::{Footprint, Read, Store, StoreError};
 use crate::web::HttpMetrics;
 use crate::wechat::Wechat;
 
@@ -154,6 +154,14 @@ pub(super) fn verdict(heard: &Heard) -> &'static str {
     }
 }
 
+/// When the first work of each kind is due.
+pub(super) fn first_due(
+    read: &impl Read,
+) -> Result<Vec<(&'static str, Option<Timestamp>)>, StoreError> {
+    let first = |(kind, word)| Ok((word, due::first(read, kind)?));
+    WorkKind::ALL.into_iter().map(first).collect()
+}
+
 impl Shop {
     /// Where the requests of this shop's servers are counted.
     pub fn http_metrics(&self) -> &HttpMetrics {
@@ -187,11 +195,9 @@ impl Shop {
     }
 
     async fn look_at_due(&self, now: Timestamp) -> Result<(), ShopError> {
-        let read = self.store.read(|view| {
-            let first = |(kind, word)| Ok((word, due::first(view, kind)?));
-            let all = WorkKind::ALL.into_iter().map(first);
-            all.collect::<Result<Vec<_>, ShopError>>()
-        });
+        let read = self
+            .store
+            .read(|view| first_due(view).map_err(ShopError::from));
         for (word, at) in read.await? {
             let (labels, due) = ([("kind", word)], &self.metrics.due);
             let late = at.map_or(0, |at| now.since(at).as_secs());
@@ -203,21 +209,27 @@ impl Shop {
 
     fn look_at_certificates(&self, now: Timestamp) {
         for (kind, ends_at) in self.certificate_ends() {
+            let Some(ends_at) = ends_at else { continue };
             let left = ends_at.unix().saturating_sub(now.unix()).div_euclid(86_400);
             member(&self.metrics.certificates, &[("certificate", kind)]).set(left);
         }
     }
 
-    /// Until when the certificates we lean on are valid, by kind.
-    pub(super) fn certificate_ends(&self) -> Vec<(&'static str, Timestamp)> {
+    /// Until when the certificates we lean on are valid, by kind; `None` while that is not known.
+    pub(super) fn certificate_ends(&self) -> Vec<(&'static str, Option<Timestamp>)> {
         let platform = self.wechat.platform_certificates();
         // While WeChat changes them there are two, and the later one is what counts.
         let platform = platform.iter().map(|certificate| certificate.ends_at).max();
+        let merchant = self.settings.merchant_certificate_ends;
         let all = [
-            ("wechat_platform", platform),
-            ("merchant_api", self.settings.merchant_certificate_ends),
+            (
+                "wechat_platform",
+                platform,
+                self.wechat.wants_certificates(),
+            ),
+            ("merchant_api", merchant, merchant.is_some()),
         ];
-        let known = all.into_iter().filter_map(|(kind, at)| Some((kind, at?)));
-        known.collect()
+        let used = all.into_iter().filter(|(_, _, used)| *used);
+        used.map(|(kind, at, _)| (kind, at)).collect()
     }
 }

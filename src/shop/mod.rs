@@ -3,6 +3,7 @@
 //! A use case orders the steps across store and WeChat. It asks `model` what follows, keeps it in
 //! one transaction, and only then answers.
 
+pub mod alerts;
 mod amending;
 pub mod asking;
 pub mod beside;
@@ -50,6 +51,7 @@ mod truth;
 mod turns;
 pub mod users;
 mod vitals;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,6 +103,8 @@ pub struct Settings {
     pub field_key: FieldKey,
     /// Who shows it may read `/metrics` from anywhere; empty: nobody.
     pub metrics_token: Secret<String>,
+    /// From when on something is an alert.
+    pub alerts: alerts::AlertLimits,
     /// Until when the merchant's API certificate is valid, when its file is configured.
     pub merchant_certificate_ends: Option<Timestamp>,
 }

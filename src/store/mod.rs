@@ -71,6 +71,7 @@ mod writer;
 #[cfg(test)]
 mod writer_tests;
 
+pub mod alerts;
 pub mod attempts;
 pub mod certificates;
 pub mod day_scan;

@@ -131,6 +131,11 @@ impl Wechat {
         keys.map_or_else(Vec::new, |keys| keys.wechat_keys.ring().platform().to_vec())
     }
 
+    /// Whether answers are verified with platform certificates.
+    pub fn wants_certificates(&self) -> bool {
+        self.keys_with_certificates().is_some()
+    }
+
     /// Takes up certificates kept before. They came sealed under our key when they were new.
     pub fn adopt_certificates(&self, kept: Vec<PlatformCertificate>, now: Timestamp) {
         if let Some(keys) = self.keys_with_certificates() {

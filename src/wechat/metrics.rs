@@ -1,7 +1,7 @@
 //! What is counted of calls to WeChat: by call and how it ended, and how far our clocks differ.
 
 use super::error::{Cause, WechatError};
-use crate::base::metrics::{Counters, Gauge, Registry, Timings, member};
+use crate::base::metrics::{Counter, Counters, Gauge, Registry, Timings, member};
 use crate::base::time::Stopwatch;
 use crate::base::{Clock, Timestamp};
 use crate::web::Incoming;
@@ -12,6 +12,7 @@ pub struct CallMetrics {
     calls: Counters,
     duration: Timings,
     skew_s: Gauge,
+    answers: Counter,
 }
 
 impl CallMetrics {
@@ -26,8 +27,8 @@ impl CallMetrics {
     }
 
     /// How many seconds our clock was ahead of WeChat's at its last answer; negative: behind.
-    pub fn skew_s(&self) -> i64 {
-        self.skew_s.get()
+    pub fn skew_s(&self) -> Option<i64> {
+        (self.answers.get() > 0).then(|| self.skew_s.get())
     }
 
     /// Counts a call of `path` that ended.
@@ -44,6 +45,7 @@ impl CallMetrics {
         if let Some(theirs) = theirs {
             // A clock that a demo moved ahead is not wrong.
             let ours = clock.now().unix().saturating_sub(clock.advanced_s());
+            self.answers.inc();
             self.skew_s.set(ours.saturating_sub(theirs.unix()));
         }
     }

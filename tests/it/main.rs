@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod alerts;
 mod bad_input;
 mod bad_values;
 mod bills;
