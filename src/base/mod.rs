@@ -9,6 +9,7 @@ pub mod day;
 pub mod hash;
 pub mod household;
 pub mod id;
+pub mod metrics;
 pub mod money;
 pub mod rate;
 pub mod rsa;

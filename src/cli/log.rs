@@ -2,6 +2,23 @@
 //!
 //! Spans are not kept: every line reads alone. When stderr stands still lines are dropped and
 //! counted, never waited for: a full disk under the log must not stop payments.
+//!
+//! A JSON line is one object. These names stay; what else an event knows stands beside them:
+//!
+//! | name | in | what |
+//! |---|---|---|
+//! | `at` | every line | when, RFC 3339 with milliseconds and `+08:00` |
+//! | `level` | every line | `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE` |
+//! | `target` | every line | who says it; `access` for requests, `panic` for panics |
+//! | `message` | every line of ours | one sentence that reads alone |
+//! | `request_id` | requests, and what concerns one | as in the answer's `x-request-id` |
+//! | `method` `route` `path` `status` | requests | the route is the table's pattern, or `none` |
+//! | `ms` `elapsed_us` `bytes` `client_addr` | requests | how long, how much, to whom |
+//! | `error` | failures | the cause |
+//! | `alert` | alerts | the kind, while it begins, lasts or ends |
+//! | `order_no` `refund_no` `subject` | what concerns one | ours |
+//!
+//! Keeping, turning over and deleting lines is journald's work, or whoever reads stderr.
 
 mod line;
 mod lines;
@@ -195,7 +212,7 @@ mod tests {
         assert_eq!(access["target"], "access");
         assert_eq!(access["status"], 200);
         assert_eq!(access["path"], "/a\"b");
-        let time = access["time"].as_str().unwrap();
+        let time = access["at"].as_str().unwrap();
         assert!(time.len() == 29 && time.ends_with("+08:00"), "{time}");
         let warning = lines.next().unwrap();
         assert_eq!(warning["message"], "对方没有回答");

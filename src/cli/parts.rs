@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
 use super::systemd;
-use crate::base::Clock;
+use crate::base::x509::Certificate;
+use crate::base::{Clock, Timestamp};
 use crate::shop::console::ConsoleRule;
 use crate::shop::lockout::LockRule;
 use crate::shop::push::PushSettings;
@@ -126,6 +127,9 @@ fn settings(config: &Config) -> Settings {
         messages: config.messages.clone(),
         spool: config.store.data_dir.clone(),
         field_key: config.store.field_key.clone(),
+        metrics_token: config.server.metrics_token.clone(),
+        alerts: config.alerts,
+        merchant_certificate_ends: merchant.and_then(certificate_ends),
     }
 }
 
@@ -140,6 +144,12 @@ fn console(config: &Config) -> ConsoleRule {
         },
         is_behind_tls: shared && config.server.public_url.starts_with("https://"),
     }
+}
+
+/// Until when the merchant's API certificate is valid, when its file is configured.
+fn certificate_ends(merchant: &Merchant) -> Option<Timestamp> {
+    let (chain, _) = merchant.v2_identity.as_ref()?;
+    Some(Certificate::from_pem(chain).ok()?.ends_at)
 }
 
 /// A key that is empty leaves its mode closed.

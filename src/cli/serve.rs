@@ -184,6 +184,7 @@ impl Running {
 
     fn serve(&mut self, server: Server, table: Vec<Route<Shop>>) {
         let stopped = self.stopped();
+        let server = server.counted(self.shop.http_metrics().clone());
         self.tasks
             .spawn(server.serve(Router::new(table), Arc::clone(&self.shop), stopped));
     }

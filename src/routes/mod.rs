@@ -156,6 +156,7 @@ fn operators() -> Vec<Route<Shop>> {
     vec![
         route(GET, "/healthz", ops::healthz),
         route(GET, "/readyz", ops::readyz),
+        route(GET, "/metrics", ops::metrics),
     ]
 }
 
@@ -176,7 +177,7 @@ pub fn public_table() -> Vec<Route<Shop>> {
 }
 
 fn is_admin(pattern: &str) -> bool {
-    ["/admin/", "/healthz", "/readyz"]
+    ["/admin/", "/healthz", "/readyz", "/metrics"]
         .iter()
         .any(|prefix| pattern.starts_with(prefix))
 }

@@ -1,5 +1,7 @@
 //! Placing an order: server-side prices, stock reserved in the same transaction.
 
+use super::effects::Desk;
+use super::happening::Happening;
 use super::{Shop, ShopError};
 use crate::base::cipher::FieldKey;
 #[cfg(test)]
@@ -97,5 +99,7 @@ fn place(
     })?;
     goods::take_stock(tx, &order.lines)?;
     orders::insert(tx, key, &order);
+    let now = new.now;
+    Desk { tx, key, now }.happened(&order, Happening::Created)?;
     Ok(order)
 }

@@ -1,5 +1,6 @@
 //! Carries out what follows from a decision, in the transaction that keeps the decision.
 
+use super::happening::Happening;
 use super::{ShopError, refund_owed};
 use crate::base::cipher::FieldKey;
 #[cfg(test)]
@@ -30,6 +31,9 @@ impl Desk<'_, '_> {
         }
         for effect in effects {
             self.carry_out(&after, effect)?;
+        }
+        if let Some(what) = Happening::between(order.status, after.status) {
+            self.happened(&after, what)?;
         }
         Ok(after)
     }

@@ -3,6 +3,7 @@
 //! A use case orders the steps across store and WeChat. It asks `model` what follows, keeps it in
 //! one transaction, and only then answers.
 
+pub mod alerts;
 mod amending;
 pub mod asking;
 pub mod beside;
@@ -19,10 +20,12 @@ pub mod effects;
 pub mod error;
 pub mod fulfil;
 pub mod goods;
+mod happening;
 pub mod jobs;
 pub mod limits;
 pub mod lockout;
 pub mod login;
+mod metrics;
 mod mini;
 pub mod notify;
 pub mod orders;
@@ -50,6 +53,8 @@ pub mod trace;
 mod truth;
 mod turns;
 pub mod users;
+mod vitals;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +64,7 @@ use std::time::Duration;
 pub use error::ShopError;
 
 use crate::base::cipher::FieldKey;
-use crate::base::{AppId, Clock, MchId, Secret};
+use crate::base::{AppId, Clock, MchId, Secret, Timestamp};
 use crate::store::Store;
 use crate::store::tokens::Tokens;
 use crate::wechat::Wechat;
@@ -101,6 +106,12 @@ pub struct Settings {
     pub spool: PathBuf,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
+    /// Who shows it may read `/metrics` from anywhere; empty: nobody.
+    pub metrics_token: Secret<String>,
+    /// From when on something is an alert.
+    pub alerts: alerts::AlertLimits,
+    /// Until when the merchant's API certificate is valid, when its file is configured.
+    pub merchant_certificate_ends: Option<Timestamp>,
 }
 
 /// The shop: everything a use case needs, once a process.
@@ -118,6 +129,7 @@ pub struct Shop {
     gates: subscribe::Gates,
     reconciling: tokio::sync::Mutex<()>,
     last_tick: AtomicI64,
+    metrics: metrics::Metrics,
 }
 
 impl Shop {
@@ -134,6 +146,7 @@ impl Shop {
             settings.requests_per_minute_per_token,
         );
         let lockout = lockout::Lockout::new(settings.console.lock);
+        let metrics = metrics::Metrics::new(&store, &wechat, clock.now());
         Arc::new(Self {
             store,
             tokens,
@@ -148,6 +161,7 @@ impl Shop {
             gates: subscribe::Gates::default(),
             reconciling: tokio::sync::Mutex::default(),
             last_tick: AtomicI64::new(0),
+            metrics,
         })
     }
 

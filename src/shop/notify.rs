@@ -1,6 +1,7 @@
 //! A payment result from WeChat: verified, matched with its attempt, applied once, on disk.
 
 use super::effects::Desk;
+use super::metrics::verdict;
 use super::subscribe::tell_paid;
 use super::{Shop, ShopError};
 #[cfg(test)]
@@ -12,7 +13,7 @@ use crate::model::refund::RefundMismatch;
 use crate::model::{Attempt, AttemptState, Entry, Order, OrderEvent, Payment};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
-use crate::store::{StoreError, Tx, attempts, goods};
+use crate::store::{StoreError, Tally, Tx, alerts, attempts, goods};
 use crate::wechat::{NotifyRefusal, Opened, SignatureHeaders, Trace};
 
 /// What became of a notification. Only the first two are acknowledged.
@@ -64,7 +65,7 @@ impl Shop {
         body: &[u8],
         now: Timestamp,
     ) -> Heard {
-        match self.hear(headers, body, now).await {
+        let heard = match self.hear(headers, body, now).await {
             Ok(heard) => {
                 log_heard(&heard);
                 heard
@@ -73,7 +74,9 @@ impl Shop {
                 tracing::error!(%error, "支付通知未能处理，等微信再次通知");
                 Heard::Unavailable
             }
-        }
+        };
+        self.metrics.notified("pay", verdict(&heard));
+        heard
     }
 
     async fn hear(
@@ -135,6 +138,7 @@ impl Shop {
         }
         let known = known.filter(|attempt| attempt.state == AttemptState::Paid);
         if let Some(attempt) = known.filter(|attempt| attempt.check(&payment).is_ok()) {
+            self.end_silence().await?;
             let text = format!("{}；此前已入账", told(&payment));
             self.note_verdict(&attempt, "notify.repeated", text).await?;
             return Ok(Heard::Applied);
@@ -213,8 +217,14 @@ pub(super) fn apply(
         desk.note(&order, kind, format!("{text}：{why}；已列入待对账"))?;
         return Ok(Applied::Mismatched(why));
     }
+    if teller == Teller::Notify {
+        alerts::told_by_notify(desk.tx)?;
+    }
     if attempt.state == AttemptState::Paid {
         return Ok(Applied::Before);
+    }
+    if teller == Teller::Query {
+        alerts::found_by_asking(desk.tx, desk.now)?;
     }
     if teller == Teller::Notify {
         let text = format!("{}；与支付单相符，入账", told(payment));
@@ -250,6 +260,7 @@ pub(super) fn count_in(
         Counted::Surplus
     };
     attempts::put(desk.tx, &attempt.clone().paid(payment, counted))?;
+    desk.tx.count(Tally::PaidFen, payment.amount.get());
     desk.decide(&order, OrderEvent::Paid(paid))?;
     Ok(())
 }

@@ -75,6 +75,7 @@ impl Shop {
         let texts = match self.believed(asked, body, now) {
             Ok(texts) => texts,
             Err(why) => {
+                self.metrics.notified("message", "refused");
                 tracing::warn!(%why, "拒绝一条消息推送");
                 return Ok(PushHeard::Refused(why));
             }
@@ -97,6 +98,7 @@ impl Shop {
             }
             Event::Other => tracing::debug!(event = %push.name, "收到一条无需处理的消息推送"),
         }
+        self.metrics.notified("message", "applied");
         Ok(PushHeard::Taken)
     }
 

@@ -2,6 +2,7 @@
 
 use super::ShopError;
 use super::effects::Desk;
+use super::happening::Happening;
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
 use crate::base::{Fen, RefundNo, Timestamp, TransactionId};
@@ -10,7 +11,7 @@ use crate::model::refund_room::{Room, counts, stock_returns, wait, wait_of};
 use crate::model::{Attempt, Effect, LastError, Order, OrderEvent, Refund, RefundKind, Restock};
 use crate::store::orders::{self, Owner};
 use crate::store::unmatched::{self, Unmatched};
-use crate::store::{StoreError, attempts, refunds};
+use crate::store::{StoreError, Tally, attempts, refunds};
 use crate::wechat::RefundState;
 
 /// What a refund became, and what the operator has to hear of it once it is on disk.
@@ -184,6 +185,8 @@ impl Desk<'_, '_> {
     ) -> Result<Option<String>, ShopError> {
         let text = format!("退款 {} 已到账，{} 元", refund.refund_no, refund.amount);
         self.note(order, "refund.arrived", text)?;
+        self.tx.count(Tally::RefundedFen, refund.amount.get());
+        self.happened(order, Happening::RefundSucceeded)?;
         if !counts(order, refund) {
             return Ok(None);
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::effects::Desk;
+use super::metrics::verdict;
 use super::notify::Heard;
 use super::refund_desk::{Known, Odd, Settled};
 use super::trace::exchange_entries;
@@ -34,7 +35,9 @@ impl Shop {
         if !self.is_refund_notify(headers, body, now) {
             return self.take_pay_notify(headers, body, now).await;
         }
-        self.hear_refund(headers, body, now).await
+        let heard = self.hear_refund(headers, body, now).await;
+        self.metrics.notified("refund", verdict(&heard));
+        heard
     }
 
     /// Whether this opens as a refund result.

@@ -46,6 +46,9 @@ pub(super) fn settings(appid: AppId, mchid: Option<MchId>) -> Settings {
         messages: subscribe::Messages::default(),
         spool: std::env::temp_dir(),
         field_key: FieldKey::new([7; 32]),
+        metrics_token: Secret::default(),
+        alerts: alerts::AlertLimits::default(),
+        merchant_certificate_ends: None,
     }
 }
 

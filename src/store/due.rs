@@ -5,7 +5,7 @@
 //! Idempotency keys need no entry here: they lie by the day and are forgotten by it.
 
 use super::codec::collect;
-use super::{Read, StoreError, Tx, keys};
+use super::{KeyRange, Read, StoreError, Tx, keys};
 use crate::base::{OrderNo, OutTradeNo, RefundNo, Timestamp};
 
 /// One piece of work: what, and on whom.
@@ -82,6 +82,18 @@ pub enum WorkKind {
 }
 
 impl WorkKind {
+    /// Every kind, with the word that tells of it.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Expire, "expire"),
+        (Self::Close, "close"),
+        (Self::Query, "query"),
+        (Self::Refund, "refund"),
+        (Self::Report, "report"),
+        (Self::Message, "message"),
+        (Self::Complete, "complete"),
+        (Self::Bill, "bill"),
+    ];
+
     /// The byte of the kind in keys; never changed.
     pub(super) const fn byte(self) -> u8 {
         match self {
@@ -166,6 +178,19 @@ pub fn due_now(
         }
     }
     Ok(due)
+}
+
+/// When the first work of `kind` is due, if any waits.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn first(read: &impl Read, kind: WorkKind) -> Result<Option<Timestamp>, StoreError> {
+    let found = collect(read, &KeyRange::prefix(&keys::due_work(kind.byte())), 1)?;
+    let Some((key, _)) = found.first() else {
+        return Ok(None);
+    };
+    let (at, _) = keys::due_parts(key).ok_or_else(|| damaged(read, key))?;
+    Ok(Some(at))
 }
 
 fn entered(kind: WorkKind, key: &[u8], value: &[u8]) -> Option<Due> {

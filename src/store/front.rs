@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -13,9 +14,11 @@ use super::base_maker::BaseMaker;
 use super::bureau::{BaseState, Bureau, Pin};
 use super::command::{Closure, Ran, Reply};
 use super::disk::RealDisk;
+use super::footprint::Footprint;
 use super::frame::Chain;
 use super::memory::MemoryEngine;
-use super::open::{OpenReport, Opened, StoreConfig, open};
+use super::metrics::StoreMetrics;
+use super::open::{OpenReport, Opened, StoreConfig, WorkingSet, open};
 use super::open_error::OpenError;
 use super::read::{View, is_cache};
 use super::rebuild::Progress;
@@ -23,6 +26,7 @@ use super::set::Set;
 use super::tx::{Change, Tx};
 use super::watchdog::Watchdog;
 use super::writer::{Message, Shared, Writer};
+use crate::base::blocking::blocking;
 
 /// One change of a cache key: its new value, or `None` when it is gone.
 pub type CacheChange = (Vec<u8>, Option<Vec<u8>>);
@@ -113,9 +117,13 @@ impl Store {
         config: &StoreConfig,
         progress: &dyn Fn(Progress),
     ) -> Result<(Self, OpenReport), OpenError> {
+        let began = Instant::now();
         let opened = open(config, progress)?;
         let report = opened.report.clone();
         let on_disk = start(config, opened).map_err(OpenError::io(&config.data_dir))?;
+        if matches!(report.working_set, WorkingSet::Rebuilt { .. }) {
+            on_disk.shared.metrics.rebuilt(began.elapsed());
+        }
         Ok((Self(Engine::Disk(Arc::new(on_disk))), report))
     }
 
@@ -161,6 +169,7 @@ impl Store {
         let (closure, answer) = Closure::new(f);
         on_disk.shared.health.check()?;
         let command = Box::new(closure);
+        on_disk.shared.metrics.queue.inc();
         on_disk.shared.gathering().write(command, &on_disk.writer)?;
         on_disk.ring();
         let Ok(Reply { ran, rest }) = answer.await else {
@@ -269,6 +278,23 @@ impl Store {
         let sent = on_disk.writer.send(Message::Rotate(asked));
         sent.map_err(|_| StoreError::Unavailable)?;
         done.recv().map_err(|_| StoreError::Unavailable)
+    }
+
+    /// What is counted of this store.
+    pub fn metrics(&self) -> &StoreMetrics {
+        match &self.0 {
+            Engine::Memory(memory) => &memory.engine.metrics,
+            Engine::Disk(on_disk) => &on_disk.shared.metrics,
+        }
+    }
+
+    /// How large the store is on its disk; `None` for one in memory. It looks at every file.
+    pub async fn footprint(&self) -> Option<Footprint> {
+        let Engine::Disk(on_disk) = &self.0 else {
+            return None;
+        };
+        let data_dir = on_disk.shared.health.data_dir().to_owned();
+        Some(blocking(move || Footprint::of(&data_dir)).await)
     }
 
     /// Whether the store can write.

@@ -1,6 +1,6 @@
 //! Whether the store is well, and what is left behind for the next start when it is not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
@@ -23,6 +23,11 @@ impl Health {
             data_dir,
             failure: watch::Sender::new(None),
         }
+    }
+
+    /// Where the store lives.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// Ends the store: marks the working set for a rebuild and wakes who waits for a failure.

@@ -27,6 +27,8 @@
 //! | `B` | day, class, out_trade_no, 0, refund_no | a difference that it found |
 //! | `M` `K` | name; digest of key | admin; API key |
 //! | `S` | digest of token | console session |
+//! | `A` | name | alert that lasts |
+//! | `y` | | payments that no notify told of |
 //! | `v` | serial | platform certificate of WeChat |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
@@ -67,6 +69,8 @@ pub(super) const ADMIN: u8 = b'M';
 pub(super) const API_KEY: u8 = b'K';
 pub(super) const CONSOLE_SESSION: u8 = b'S';
 pub(super) const CERTIFICATE: u8 = b'v';
+pub(super) const ALERT: u8 = b'A';
+pub(super) const SILENCE: u8 = b'y';
 pub(super) const PIECE: u8 = b'p';
 pub(super) const TOKEN: u8 = 0xF0;
 pub(super) const TOKEN_SWEEP: u8 = 0xF1;
@@ -213,6 +217,15 @@ pub(super) fn due_parts(key: &[u8]) -> Option<(Timestamp, &str)> {
     let at = i64::try_from(u64::from_be_bytes(*at)).ok()?;
     let subject = std::str::from_utf8(subject).ok()?;
     Some((Timestamp::from_unix(at), subject))
+}
+
+pub(super) fn alert(name: &str) -> Vec<u8> {
+    key(ALERT, &[name.as_bytes()])
+}
+
+/// Payments that no notify told of.
+pub(super) fn silence() -> Vec<u8> {
+    key(SILENCE, &[])
 }
 
 pub(super) fn idempotency(day: u32, digest: &[u8; 32]) -> Vec<u8> {

@@ -5,6 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use super::StoreError;
+use super::metrics::StoreMetrics;
 use super::read::{Direction, KeyRange, Read, Visit};
 use super::tx::{Change, Overlay, Tx};
 
@@ -66,6 +67,7 @@ impl Read for MemorySet {
 #[derive(Debug, Default)]
 pub(super) struct MemoryEngine {
     pub(super) set: MemorySet,
+    pub(super) metrics: StoreMetrics,
     writing: Mutex<()>,
 }
 
@@ -79,7 +81,9 @@ impl MemoryEngine {
         let group = Overlay::default();
         let mut tx = Tx::new(&self.set, &group);
         let answer = f(&mut tx)?;
-        self.set.apply(tx.finish()?.drain());
+        let mut changes = tx.finish()?;
+        self.metrics.count(&changes.take_tallies());
+        self.set.apply(changes.drain());
         Ok(answer)
     }
 }

@@ -20,6 +20,7 @@ mod error;
 mod floor;
 #[cfg(test)]
 mod floor_tests;
+mod footprint;
 mod format;
 mod frame;
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod keys;
 #[cfg(test)]
 mod live_copy;
 mod memory;
+mod metrics;
 mod open;
 mod open_error;
 #[cfg(test)]
@@ -63,6 +65,7 @@ mod sim_disk;
 #[cfg(test)]
 mod simulated;
 mod sorted;
+mod tally;
 #[cfg(test)]
 mod test_home;
 mod token_lists;
@@ -75,6 +78,7 @@ mod writer;
 #[cfg(test)]
 mod writer_tests;
 
+pub mod alerts;
 pub mod attempts;
 pub mod certificates;
 pub mod console;
@@ -96,7 +100,9 @@ pub use answers::{Failure, Page, PageWanted};
 pub use audit::audit_indexes;
 pub use bureau::{BasePlan, BaseState, Pin};
 pub use error::StoreError;
+pub use footprint::Footprint;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use metrics::StoreMetrics;
 pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
 pub use open_error::OpenError;
 pub use phase::{Beside, Phase};
@@ -106,4 +112,5 @@ pub use recover::JournalFault;
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
 pub use sorted::BadSorted;
+pub use tally::Tally;
 pub use tx::Tx;

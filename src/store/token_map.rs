@@ -114,6 +114,11 @@ impl TokenMap {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many sessions are held.
+    pub(super) fn len(&self) -> usize {
+        self.hot.len()
+    }
+
     /// The session of a token in use: one look into the hot map.
     pub(super) fn hot(&self, hash: TokenHash) -> Option<Arc<Session>> {
         self.hot.get(&hash)

@@ -135,6 +135,11 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// How many sessions are held in memory.
+    pub fn hot(&self) -> usize {
+        self.map.len()
+    }
+
     /// The tokens that `store` keeps.
     pub fn new(store: Store, field_key: FieldKey) -> Self {
         Self {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
 use super::read::{Direction, KeyRange, Read, Visit, is_cache};
+use super::tally::Tally;
 use super::{StoreError, frame};
 
 /// What becomes of a key.
@@ -32,6 +33,7 @@ pub(super) struct Overlay {
     changes: BTreeMap<Vec<u8>, Change>,
     bytes: usize,
     journaled: bool,
+    tallies: Vec<(Tally, u64)>,
 }
 
 impl Overlay {
@@ -62,6 +64,11 @@ impl Overlay {
         std::mem::take(self).changes.into_iter()
     }
 
+    /// Takes out what is to be counted once the changes are on disk.
+    pub(super) fn take_tallies(&mut self) -> Vec<(Tally, u64)> {
+        std::mem::take(&mut self.tallies)
+    }
+
     /// Adds a change that the journal never sees.
     pub(super) fn set_cache(&mut self, key: Vec<u8>, change: Change) {
         assert!(is_cache(&key), "a cache change is made to a cache key");
@@ -72,6 +79,7 @@ impl Overlay {
     pub(super) fn absorb(&mut self, own: Self) {
         self.bytes += own.bytes;
         self.journaled |= own.journaled;
+        self.tallies.extend(own.tallies);
         if self.changes.is_empty() {
             self.changes = own.changes;
         } else {
@@ -133,6 +141,11 @@ impl<'a> Tx<'a> {
     /// When `key` is empty or starts with 0x00: a bug of the caller.
     pub fn delete(&mut self, key: Vec<u8>) {
         self.own.set(key, Change::Delete);
+    }
+
+    /// Has `tally` grow by this much once the changes are on disk, and never when they are not.
+    pub fn count(&mut self, tally: Tally, by: u64) {
+        self.own.tallies.push((tally, by));
     }
 
     /// The changes made, unless they are too large for the journal.

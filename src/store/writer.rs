@@ -20,6 +20,7 @@ use super::format::Mark;
 use super::gather::{Gathered, Gathering};
 use super::health::Health;
 use super::journal::Journal;
+use super::metrics::StoreMetrics;
 use super::phase::{Phase, PhaseFile};
 use super::seal::Seal;
 use super::set::Set;
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     pub(super) cache_applied: AtomicU64,
     /// For the watchdog.
     pub(super) steps: Arc<Steps>,
+    /// What is counted of it.
+    pub(super) metrics: StoreMetrics,
     /// The data directory's lock; it goes free after the working set.
     lock: Mutex<Option<File>>,
 }
@@ -76,6 +79,7 @@ impl Shared {
             gathering: Mutex::default(),
             cache_applied: AtomicU64::new(0),
             steps: Arc::default(),
+            metrics: StoreMetrics::default(),
             lock: Mutex::new(lock),
         }
     }
@@ -263,12 +267,14 @@ impl Writer {
         let mut commit = None;
         if group.changes.is_journaled() {
             commit = Some(self.record(&group.changes)?);
+            shared.metrics.group.held(group.commands.len());
         }
-        let bytes = group.changes.bytes();
+        let (bytes, tallies) = (group.changes.bytes(), group.changes.take_tallies());
         if !group.changes.is_empty() {
             self.enter(Phase::Apply);
             set.apply(group.changes.drain(), commit)?;
         }
+        shared.metrics.count(&tallies);
         Ok(bytes)
     }
 
@@ -283,7 +289,9 @@ impl Writer {
         let mut journal = self.journal.take().ok_or("the journal is closed")?;
         journal.write(now_ms, changes).map_err(failed)?;
         self.enter(Phase::Fdatasync);
+        let began = Instant::now();
         journal.sync().map_err(failed)?;
+        self.shared.metrics.fdatasync.took(began.elapsed());
         let commit = journal.end().commit;
         self.journal = Some(journal);
         Ok(commit)
@@ -377,6 +385,7 @@ impl Writer {
 fn take(message: Message, shared: &Shared, set: &Set, group: &mut Group) {
     match message {
         Message::Write(before, mut command) => {
+            shared.metrics.queue.dec();
             group.take_cache(before);
             command.run(set, &mut group.changes);
             group.commands.push(command);

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::http::request::Parts;
-use hyper::{Request, StatusCode};
+use hyper::{Request, StatusCode, Uri};
 use tokio::time::Instant;
 
 use super::gate::{Pass, Passed, Sender, Toll};
@@ -85,22 +85,35 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
         secure: peer.secure || site.proxies.say_https(peer.addr, &head.headers),
     };
     let (method, uri) = (head.method.clone(), head.uri.clone());
-    let mut response = routed(site, arrival, head, incoming).await;
+    let row = match is_too_long(&uri, site.limits.max_url_bytes) {
+        true => Err(Astray::TooLong),
+        false => site.router.find(&method, uri.path()),
+    };
+    let (route, metrics) = match &row {
+        Ok(row) => (row.pattern(), &row.metrics),
+        Err(_) => ("none", &site.astray),
+    };
+    let mut response = routed(site, arrival, row, (head, incoming)).await;
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, arrival.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let made = Instant::now();
     turn.answered(made);
+    let took = made.duration_since(begun);
+    metrics.answered(response.status(), took);
     // The path only: a query may hold a token.
     tracing::info!(
         target: "access",
         method = method.as_str(),
+        route,
         path = uri.path(),
         status = response.status().as_u16(),
         bytes = response.body().size_hint().lower(),
-        elapsed_us = u64::try_from(made.duration_since(begun).as_micros()).unwrap_or(u64::MAX),
+        ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        elapsed_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         request_id = arrival.id.as_str(),
         client_addr = &*peer.text_of(arrival.client_addr),
+        "已答"
     );
     Ok(response)
 }
@@ -117,10 +130,10 @@ struct Arrival {
 async fn routed<S: Send + Sync + 'static>(
     site: &Site<S>,
     arrival: Arrival,
-    head: Parts,
-    incoming: Incoming,
+    row: Result<&Route<S>, Astray>,
+    (head, incoming): (Parts, Incoming),
 ) -> Response {
-    let (row, pass) = match admitted(site, arrival, &head) {
+    let (row, pass) = match admitted(site, arrival, row) {
         Ok(admitted) => admitted,
         Err(astray) => return astray.into_response(arrival.id),
     };
@@ -141,26 +154,21 @@ async fn routed<S: Send + Sync + 'static>(
 
 /// The row that answers, and the right to be answered.
 fn admitted<'a, S>(
-    site: &'a Site<S>,
+    site: &Site<S>,
     arrival: Arrival,
-    head: &Parts,
+    row: Result<&'a Route<S>, Astray>,
 ) -> Result<(&'a Route<S>, Pass), Astray> {
-    let found = if is_too_long(head, site.limits.max_url_bytes) {
-        Err(Astray::TooLong)
-    } else {
-        site.router.find(&head.method, head.uri.path())
-    };
-    let toll = found.as_ref().map_or(Toll::Address, |row| row.toll());
+    let toll = row.as_ref().map_or(Toll::Address, |row| row.toll());
     let from = Sender {
         household: Household::of(arrival.client_addr),
         at_ms: arrival.at_ms,
     };
     let pass = site.gate.enter(toll, from).map_err(Astray::Refused)?;
-    Ok((found?, pass))
+    Ok((row?, pass))
 }
 
-fn is_too_long(head: &Parts, most: usize) -> bool {
-    let target = head.uri.path_and_query();
+fn is_too_long(uri: &Uri, most: usize) -> bool {
+    let target = uri.path_and_query();
     target.is_some_and(|target| target.as_str().len() > most)
 }
 

@@ -16,6 +16,7 @@ mod id;
 mod limits;
 #[cfg(test)]
 pub(crate) mod local;
+mod metrics;
 mod pace;
 mod proxies;
 mod reach;
@@ -38,6 +39,7 @@ pub use download::{DownloadLimits, Downloaded, Sink};
 pub use gate::{Toll, forged};
 pub use id::RequestId;
 pub use limits::{Deadlines, Limits, PerAddress};
+pub use metrics::HttpMetrics;
 pub use proxies::TrustedProxies;
 pub use reach::{Reach, Stage};
 pub use request::Req;

@@ -11,6 +11,7 @@ use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
 
 use super::gate::Toll;
+use super::metrics::{HttpMetrics, RowMetrics};
 use super::{HttpError, Outcome, Req, RequestId, Response};
 
 /// Who may call a route: proved before its handler runs.
@@ -44,6 +45,7 @@ pub struct Route<S> {
     pattern: &'static str,
     toll: Toll,
     endpoint: Endpoint<S>,
+    pub(super) metrics: RowMetrics,
 }
 
 /// A row: `handler` is an `async fn(Arc<S>, C, Req) -> Outcome`, and `C` says who may call it.
@@ -66,6 +68,7 @@ where
         pattern,
         toll: C::TOLL,
         endpoint: Box::new(endpoint),
+        metrics: RowMetrics::default(),
     }
 }
 
@@ -135,6 +138,13 @@ impl<S> Router<S> {
             node.rows.push(index);
         }
         Self { rows, root }
+    }
+
+    /// Has the requests of each row counted in `metrics`.
+    pub(super) fn count_in(&mut self, metrics: &HttpMetrics) {
+        for row in &mut self.rows {
+            row.metrics = metrics.row(&row.method, row.pattern);
+        }
     }
 
     /// Method and pattern of every row, in the table's order.

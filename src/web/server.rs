@@ -22,9 +22,11 @@ use super::connection::carry;
 use super::connection_h2::carry_streams;
 use super::gate::Gate;
 use super::id::Ids;
+use super::metrics::{HttpMetrics, RowMetrics};
 use super::seats::{Seated, Seats, Share};
 use super::tls::{Spoken, Tls};
 use super::{Limits, Router, TrustedProxies};
+use crate::base::metrics::Present;
 use crate::base::{Clock, Household};
 
 /// How long to leave the listener alone after it failed, for instance out of descriptors.
@@ -38,6 +40,7 @@ pub struct Server {
     proxies: TrustedProxies,
     clock: Clock,
     tls: Option<Tls>,
+    metrics: HttpMetrics,
 }
 
 /// What all connections of one server share.
@@ -51,6 +54,9 @@ pub(super) struct Site<S> {
     pub(super) ids: Ids,
     pub(super) gate: Arc<Gate>,
     pub(super) seats: Arc<Seats>,
+    pub(super) metrics: HttpMetrics,
+    /// Of requests that no row answers.
+    pub(super) astray: RowMetrics,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -74,6 +80,7 @@ impl Server {
             proxies,
             clock,
             tls: None,
+            metrics: HttpMetrics::default(),
         })
     }
 
@@ -92,6 +99,12 @@ impl Server {
         }
     }
 
+    /// The same server, whose requests and connections are counted in `metrics`.
+    #[must_use]
+    pub fn counted(self, metrics: HttpMetrics) -> Self {
+        Self { metrics, ..self }
+    }
+
     /// The address that was taken.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
@@ -102,12 +115,13 @@ impl Server {
     /// Gives back how many connections and handlers were left unfinished.
     pub async fn serve<S: Send + Sync + 'static>(
         self,
-        router: Router<S>,
+        mut router: Router<S>,
         state: Arc<S>,
         shutdown: impl Future<Output = ()>,
     ) -> usize {
         let drain = self.limits.deadlines.drain;
         let most_per_address = self.limits.per_address.connections;
+        router.count_in(&self.metrics);
         let site = Arc::new(Site {
             router,
             state,
@@ -118,6 +132,8 @@ impl Server {
             clock: self.clock,
             tls: self.tls,
             ids: Ids::new(),
+            astray: self.metrics.astray(),
+            metrics: self.metrics,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -176,6 +192,7 @@ async fn seated<S: Send + Sync + 'static>(
     peer: IpAddr,
     seat: Seated,
 ) {
+    let _open = Present::among(&site.metrics.connections);
     // Without it answers are only slower.
     let _ = stream.set_nodelay(true);
     let carrying = carried(&site, stream, Peer::new(peer, seat.seat()));

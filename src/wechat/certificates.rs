@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::time::Stopwatch;
 use crate::base::{Timestamp, secret};
 use crate::web::Method;
 
@@ -47,7 +48,10 @@ impl Wechat {
     }
 
     async fn renew(&self, keys: &V3Keys, trace: &Trace<'_>) -> Result<Refreshed, WechatError> {
-        let found = self.download(keys, trace).await.inspect_err(|error| {
+        let began = Stopwatch::start();
+        let found = self.download(keys, trace).await;
+        self.metrics.ended(CERTIFICATES, began, &found);
+        let found = found.inspect_err(|error| {
             log(&self.config.pay.base, CERTIFICATES, error);
         })?;
         let count = found.len();
@@ -127,6 +131,11 @@ impl Wechat {
         keys.map_or_else(Vec::new, |keys| keys.wechat_keys.ring().platform().to_vec())
     }
 
+    /// Whether answers are verified with platform certificates.
+    pub fn wants_certificates(&self) -> bool {
+        self.keys_with_certificates().is_some()
+    }
+
     /// Takes up certificates kept before. They came sealed under our key when they were new.
     pub fn adopt_certificates(&self, kept: Vec<PlatformCertificate>, now: Timestamp) {
         if let Some(keys) = self.keys_with_certificates() {
@@ -181,6 +190,7 @@ impl Wechat {
         let answer = answer.inspect_err(|error| {
             trace.note(began_ms, call.asked(), error.to_string());
         })?;
+        self.metrics.answered(&answer, clock);
         let judged = Answer {
             status: answer.status,
             headers: SignatureHeaders::read(|name| answer.header(name)),

@@ -3,6 +3,7 @@
 //! Queries and closes are in `trades`, refunds in `refunds`, sending in `sending`. What is said
 //! and what is believed is decided by the pure modules beside this one.
 
+use crate::base::time::Stopwatch;
 use crate::base::xml::Fields;
 use crate::base::{Fen, PrepayId, Secret, Timestamp, secret};
 use crate::web::{Client, Method, Outgoing};
@@ -10,6 +11,7 @@ use crate::web::{Client, Method, Outgoing};
 use super::call::Call;
 use super::config::WechatConfig;
 use super::error::{Cause, WechatError};
+use super::metrics::CallMetrics;
 use super::mini::{self, Session};
 use super::mini_token::TokenHolder;
 use super::notify::{self, Keys, NotifyRefusal, Opened, UnverifiedNotice};
@@ -31,6 +33,7 @@ pub struct Wechat {
     pub(super) downloading: tokio::sync::Mutex<()>,
     /// Told when a certificate was learned on demand.
     pub(super) learned: tokio::sync::Notify,
+    pub(super) metrics: CallMetrics,
 }
 
 impl Wechat {
@@ -44,7 +47,13 @@ impl Wechat {
             mini_token: TokenHolder::default(),
             downloading: tokio::sync::Mutex::default(),
             learned: tokio::sync::Notify::default(),
+            metrics: CallMetrics::default(),
         }
+    }
+
+    /// What is counted of its calls.
+    pub fn metrics(&self) -> &CallMetrics {
+        &self.metrics
     }
 
     /// The configuration it was made with.
@@ -62,6 +71,7 @@ impl Wechat {
     /// Source: 小程序 · 小程序登录 · 错误码.
     pub async fn login(&self, code: &str) -> Result<Session, WechatError> {
         mini::check_code(code)?;
+        let began = Stopwatch::start();
         let first = self.try_login(code).await;
         let outcome = match first {
             Err(error) if error.cause() == Some(Cause::Busy) => {
@@ -70,6 +80,7 @@ impl Wechat {
             }
             outcome => outcome,
         };
+        self.metrics.ended(mini::CODE2SESSION, began, &outcome);
         outcome.inspect_err(|error| log(&self.config.mini_base, mini::CODE2SESSION, error))
     }
 

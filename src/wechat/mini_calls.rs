@@ -2,6 +2,7 @@
 //!
 //! What is said and what is believed is decided by the pure modules beside this one.
 
+use crate::base::time::Stopwatch;
 use crate::base::{Secret, TransactionId};
 use crate::web::{Incoming, Method, Outgoing};
 
@@ -142,7 +143,9 @@ impl Wechat {
         read: Reader<'_, T>,
         trace: &Trace<'_>,
     ) -> Result<T, WechatError> {
+        let began = Stopwatch::start();
         let outcome = self.mini_tries(path, body, read, trace).await;
+        self.metrics.ended(path, began, &outcome);
         outcome.inspect_err(|error| log(&self.config.mini_base, path, error))
     }
 
@@ -188,10 +191,12 @@ impl Wechat {
             headers: vec![("content-type", "application/json".to_owned())],
             body: body.reveal().clone().into_bytes(),
         };
+        let began = Stopwatch::start();
         let answer = self
             .send_within(&self.client, request, ANSWER_MAX_BYTES)
             .await;
         let token = answer.and_then(|a| mini_token::read(a.status, &a.body, trace.clock().now()));
+        self.metrics.ended(mini_token::STABLE_TOKEN, began, &token);
         token.inspect_err(|error| log(base, mini_token::STABLE_TOKEN, error))
     }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::base::secret;
+use crate::base::time::Stopwatch;
 use crate::web::{Client, ClientError, Incoming, Outgoing};
 
 use super::call::{Call, Stamp};
@@ -44,15 +45,16 @@ impl Wechat {
         call: &Call<T>,
         trace: &Trace<'_>,
     ) -> Result<T, WechatError> {
+        let began = Stopwatch::start();
         let ended = tokio::time::timeout(CALL_WITHIN, self.tries(call, trace)).await;
         let late = |_| {
             let why = "微信没有在期限内给出结果".to_owned();
             trace.note(trace.clock().now_ms(), call.asked(), why.clone());
             Err(WechatError::Unknown(why))
         };
-        ended
-            .unwrap_or_else(late)
-            .inspect_err(|error| log(&self.config.pay.base, call.path(), error))
+        let ended = ended.unwrap_or_else(late);
+        self.metrics.ended(call.path(), began, &ended);
+        ended.inspect_err(|error| log(&self.config.pay.base, call.path(), error))
     }
 
     async fn tries<T>(&self, call: &Call<T>, trace: &Trace<'_>) -> Result<T, WechatError> {
@@ -108,6 +110,7 @@ impl Wechat {
         let asked = format!("{}{note}", call.asked());
         match sent {
             Ok(answer) => {
+                self.metrics.answered(&answer, clock);
                 if call.is_verified_by_serial() && matches!(answer.status, 200 | 204) {
                     self.learn_key(answer.header("wechatpay-serial"), trace)
                         .await;

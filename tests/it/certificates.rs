@@ -9,7 +9,7 @@ use crate::wait::until;
 use crate::world::World;
 
 /// A shop that knows no public key, whose WeChat signs with certificates.
-fn certified() -> World {
+pub(crate) fn certified() -> World {
     let mut world = World::with(|setup| {
         setup.one_clock = true;
         setup.may_be_refused = true;

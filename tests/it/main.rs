@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod alerts;
 mod attacks;
 mod attacks_console;
 mod attacks_forged;
@@ -24,13 +25,16 @@ mod endings_paid;
 mod endings_refund;
 mod endings_till;
 mod endings_unpaid;
+mod exposition;
 mod fulfil;
 mod goods;
 mod http;
 mod https;
 mod https_reload;
+mod json_log;
 mod licenses;
 mod login;
+mod metrics;
 mod mini;
 mod notifications;
 mod notify;

@@ -369,4 +369,5 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
     ),
     probe("GET", "/healthz", Who::Anyone, Body::None),
     probe("GET", "/readyz", Who::Anyone, Body::None),
+    probe("GET", "/metrics", Who::Anyone, Body::None),
 ];

@@ -33,6 +33,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ipnet", &["web"]),
     ("jiff", &["base"]),
     ("md5", &["base"]),
+    ("prometheus_client", &["base"]),
     ("quick_xml", &["base"]),
     ("quick_cache", &["store"]),
     ("rand", &["base"]),

@@ -12,6 +12,7 @@ use crate::base::Secret;
 use crate::base::cipher::FieldKey;
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::cli::log::LogFormat;
+use crate::shop::alerts::AlertLimits;
 use crate::shop::subscribe::{Messages, Template};
 use crate::store::BasePlan;
 use crate::web::{self, Deadlines, PerAddress};
@@ -66,6 +67,12 @@ pub(super) fn config(settled: &Settled) -> Option<Config> {
             section: "limits",
         }
         .limits()?,
+        alerts: Table {
+            settled,
+            section: "alerts",
+        }
+        .alerts()?,
+        webhook_networks: settled.list("webhooks", "private_networks")?.to_vec(),
         log: Table {
             settled,
             section: "log",
@@ -298,6 +305,16 @@ impl Table<'_> {
             requests_per_minute_per_token: self.number("requests_per_minute_per_token")?,
             login_failures_before_lock: self.number("login_failures_before_lock")?,
             lock: self.seconds("lock_s")?,
+        })
+    }
+
+    fn alerts(self) -> Option<AlertLimits> {
+        Some(AlertLimits {
+            silent_payments: self.number("silent_payments")?,
+            silent_for: self.seconds("silent_s")?,
+            disk_free_bytes: self.number::<u64>("disk_free_mb")? << 20,
+            clock_skew: self.seconds("clock_skew_s")?,
+            overdue: self.seconds("overdue_s")?,
         })
     }
 

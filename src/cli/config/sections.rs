@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::cipher::FieldKey;
 use crate::base::{AppId, MchId, Secret};
 use crate::cli::log::LogFormat;
+use crate::shop::alerts::AlertLimits;
 use crate::shop::subscribe::Messages;
 use crate::store::BasePlan;
 use crate::web;
@@ -33,6 +34,10 @@ pub struct Config {
     pub admin: Admin,
     /// `[limits]`
     pub limits: Limits,
+    /// `[alerts]`
+    pub alerts: AlertLimits,
+    /// `[webhooks] private_networks`: addresses of our own networks that webhooks may go to.
+    pub webhook_networks: Vec<String>,
     /// `[log]`
     pub log: Log,
 }

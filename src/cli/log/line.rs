@@ -29,7 +29,7 @@ impl Line {
         text.clear();
         let [start, to_level, to_target, end] = match format {
             LogFormat::Pretty => ["", " ", " ", ":"],
-            LogFormat::Json => ["{\"time\":\"", "\",\"level\":\"", "\",\"target\":\"", "\""],
+            LogFormat::Json => ["{\"at\":\"", "\",\"level\":\"", "\",\"target\":\"", "\""],
         };
         push_all(text, &[start, time, "."]);
         for unit in [100, 10, 1] {
