@@ -43,5 +43,6 @@ mod tidy;
 mod tidy_imports;
 mod tidy_rules;
 mod truth;
+mod upgrade;
 mod wait;
 mod world;
