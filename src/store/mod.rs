@@ -33,6 +33,7 @@ mod keys;
 #[cfg(test)]
 mod live_copy;
 mod memory;
+mod migrate;
 mod open;
 mod open_error;
 #[cfg(test)]
@@ -42,9 +43,12 @@ mod phase;
 #[cfg(test)]
 mod power_cut;
 mod read;
+mod read_only;
 mod rebuild;
 mod records;
 mod recover;
+mod report;
+mod reserve;
 #[cfg(test)]
 mod restart_tests;
 #[cfg(test)]
@@ -57,6 +61,7 @@ mod set;
 mod sim_disk;
 #[cfg(test)]
 mod simulated;
+mod space;
 #[cfg(test)]
 mod test_home;
 mod token_lists;
@@ -88,12 +93,15 @@ pub use answers::{Failure, Page, PageWanted};
 pub use audit::audit_indexes;
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
-pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
+pub use migrate::Upgraded;
+pub use open::StoreConfig;
 pub use open_error::OpenError;
 pub use phase::Phase;
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
 pub use rebuild::Progress;
 pub use recover::JournalFault;
+pub use report::{Found, OpenReport, WorkingSet};
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
+pub use space::{Space, SpaceConfig};
 pub use tx::Tx;

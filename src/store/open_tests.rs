@@ -92,8 +92,8 @@ async fn another_field_key_and_a_newer_format_are_refused() {
     ));
     let format = home.dir.join("FORMAT");
     let text = fs::read_to_string(&format).unwrap();
-    fs::write(&format, text.replacen("zhanggui 1", "zhanggui 2", 1)).unwrap();
-    assert!(matches!(home.fault(), OpenError::Newer(2)));
+    fs::write(&format, text.replacen("zhanggui 2", "zhanggui 3", 1)).unwrap();
+    assert!(matches!(home.fault(), OpenError::Newer(3)));
     fs::write(&format, text.replacen("instance ", "instance 0", 1)).unwrap();
     assert!(matches!(home.fault(), OpenError::BadFormat(_)));
     fs::write(&format, text).unwrap();

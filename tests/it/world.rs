@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub(crate) may_be_refused: bool,
     /// More arguments of `serve`.
     pub(crate) args: Vec<String>,
+    /// What the server finds in its environment.
+    pub(crate) env: Vec<(String, String)>,
     /// Whether the server follows the simulator's clock, so that [`Wechat::advance`] moves both.
     pub(crate) one_clock: bool,
 }
@@ -45,6 +47,7 @@ impl Default for Setup {
             more: vec![],
             may_be_refused: false,
             args: vec![],
+            env: vec![],
             one_clock: false,
         }
     }
@@ -60,7 +63,7 @@ pub(crate) struct World {
     pub(crate) place: Place,
     pub(crate) wechat: Wechat,
     pub(crate) config: Table,
-    setup: Setup,
+    pub(crate) setup: Setup,
     api_key: String,
     tokens: Mutex<Vec<String>>,
     simulator: Program,
@@ -119,10 +122,21 @@ impl World {
             simulator,
         };
         world.serve();
-        let key = world.command(&["key", "create", "tests"]);
-        assert_eq!(key.code, Some(0), "{key:?}");
-        world.api_key = key.out.trim().to_owned();
+        world.make_key();
         world
+    }
+
+    /// Makes the key that [`World::merchant`] uses; tells what the command said beside it.
+    pub(crate) fn make_key(&mut self) -> String {
+        let key = self.command(&["key", "create", "tests"]);
+        assert_eq!(key.code, Some(0), "{key:?}");
+        self.api_key = key.out.trim().to_owned();
+        key.err
+    }
+
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     /// Starts the server on the data that is there, and waits until it listens.
@@ -139,7 +153,9 @@ impl World {
         let name = format!("server{}", self.starts);
         let mut args = vec!["serve", "--config", "config.toml"];
         args.extend(self.setup.args.iter().map(String::as_str));
-        self.server = Some(Program::start(self.dir.path(), &name, &args));
+        let env = self.setup.env.iter();
+        let env: Vec<_> = env.map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        self.server = Some(Program::start_in(self.dir.path(), &name, &args, &env));
     }
 
     /// SIGKILL.
@@ -170,7 +186,9 @@ impl World {
     /// Runs a command with this world's config.
     pub(crate) fn command(&self, args: &[&str]) -> Said {
         let args = [args, &["--config", "config.toml"]].concat();
-        run(self.dir.path(), &args, &[])
+        let env = self.setup.env.iter();
+        let env: Vec<_> = env.map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        run(self.dir.path(), &args, &env)
     }
 
     pub(crate) fn log(&self) -> String {
@@ -324,6 +342,7 @@ fn config(setup: &Setup, wechat: &str, notifies: &Tap, upstream: &Tap) -> Table 
     set("server.listen", "127.0.0.1:0".into());
     set("server.public_url", notifies.url().into());
     set("store.data_dir", "data".into());
+    set("store.reserve_mb", 1.into());
     set(
         "store.field_key",
         "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=".into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 
 use super::sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+    Access, Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 use super::settle::Settled;
 use crate::base::Secret;
@@ -123,8 +123,12 @@ impl Table<'_> {
             cache_mb: self.number("cache_mb")?,
             segment_mb: self.number("segment_mb")?,
             base_every: Duration::from_secs(self.number::<u64>("base_every_h")? * 3600),
+            reserve_mb: self.number("reserve_mb")?,
+            min_free_mb: self.number("min_free_mb")?,
             field_key: FieldKey::new(key.reveal().as_slice().try_into().ok()?),
             phase_file: None,
+            stuck_after: Duration::from_secs(30),
+            access: Access::Whole,
         })
     }
 

@@ -23,7 +23,7 @@ pub use fault::{Fault, FaultKind, Faults, Place};
 pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
 pub use rules::is_loopback_url;
 pub use sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+    Access, Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 
 /// Reads the file at `path` and `environment`.
