@@ -28,11 +28,24 @@ impl Program {
 
     /// The same with these variables in its environment.
     pub(crate) fn start_in(dir: &Path, name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_by(dir, name, command(dir, args).envs(env.iter().copied()))
+    }
+
+    /// The same by another program, which becomes ours: `by` ends where our own line begins.
+    pub(crate) fn start_within(dir: &Path, name: &str, by: &[String], args: &[&str]) -> Self {
+        let mut command = command(dir, args);
+        if let Some((first, rest)) = by.split_first() {
+            command = clean(Command::new(first), dir);
+            command.args(rest).arg(BINARY).args(args);
+        }
+        Self::start_by(dir, name, &mut command)
+    }
+
+    fn start_by(dir: &Path, name: &str, command: &mut Command) -> Self {
         let out = dir.join(format!("{name}.out"));
         let err = dir.join(format!("{name}.err"));
-        let mut command = command(dir, args);
-        command.stdin(Stdio::null()).envs(env.iter().copied());
         command
+            .stdin(Stdio::null())
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap();
@@ -154,10 +167,15 @@ pub(crate) fn send_signal(pid: u32, signal: &str) {
     assert!(status.success(), "{line}");
 }
 
-/// Variables of the caller's shell must not reach a test.
 fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
-    command.current_dir(dir).args(args);
+    let mut command = clean(Command::new(BINARY), dir);
+    command.args(args);
+    command
+}
+
+/// Variables of the caller's shell must not reach a test.
+fn clean(mut command: Command, dir: &Path) -> Command {
+    command.current_dir(dir);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ZHANGGUI_")) {
         command.env_remove(name);
     }

@@ -34,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) args: Vec<String>,
     /// What the server finds in its environment.
     pub(crate) env: Vec<(String, String)>,
+    /// The program that starts the server, up to where its own line begins.
+    pub(crate) by: Vec<String>,
     /// Whether the server follows the simulator's clock, so that [`Wechat::advance`] moves both.
     pub(crate) one_clock: bool,
 }
@@ -48,6 +50,7 @@ impl Default for Setup {
             may_be_refused: false,
             args: vec![],
             env: vec![],
+            by: vec![],
             one_clock: false,
         }
     }
@@ -153,9 +156,22 @@ impl World {
         let name = format!("server{}", self.starts);
         let mut args = vec!["serve", "--config", "config.toml"];
         args.extend(self.setup.args.iter().map(String::as_str));
-        let env = self.setup.env.iter();
-        let env: Vec<_> = env.map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        self.server = Some(Program::start_in(self.dir.path(), &name, &args, &env));
+        let by = self.with_env(&self.setup.by);
+        self.server = Some(Program::start_within(self.dir.path(), &name, &by, &args));
+    }
+
+    /// `by`, with `env` of the setup between it and our line.
+    fn with_env(&self, by: &[String]) -> Vec<String> {
+        let pairs = self.setup.env.iter();
+        let pairs: Vec<String> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let env = if pairs.is_empty() {
+            vec![]
+        } else {
+            [vec!["env".to_owned()], pairs].concat()
+        };
+        [by.to_vec(), env].concat()
     }
 
     /// SIGKILL.
