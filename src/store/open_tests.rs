@@ -134,7 +134,7 @@ async fn a_working_set_that_is_not_as_it_was_sealed_is_rebuilt() {
         },
         |dir| fs::write(dir.join("sled/more"), b"").unwrap(),
         |dir| fs::write(dir.join(REBUILD), b"").unwrap(),
-        |dir| fs::write(dir.join("sled.seal"), b"zhanggui seal 1\n").unwrap(),
+        |dir| fs::write(dir.join("sled.seal"), b"zhanggui seal 2\n").unwrap(),
     ];
     for (row, change) in changes.into_iter().enumerate() {
         let home = Home::closed(5).await;

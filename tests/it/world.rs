@@ -16,7 +16,7 @@ use toml::{Table, Value as Toml};
 use crate::http::{Client, Place, Reply};
 use crate::notify::Notify;
 use crate::people::{Buyer, Merchant, Wechat};
-use crate::program::{Program, Said, run};
+use crate::program::{Program, Said, run_within};
 use crate::tap::Tap;
 
 /// What a test may choose before the world starts.
@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) more: Vec<(&'static str, Toml)>,
     /// Whether the simulator may have to refuse something.
     pub(crate) may_be_refused: bool,
+    /// Whether a library inside the server may panic, and be caught.
+    pub(crate) may_panic: bool,
     /// More arguments of `serve`.
     pub(crate) args: Vec<String>,
     /// What the server finds in its environment.
@@ -48,6 +50,7 @@ impl Default for Setup {
             pay_within_s: 1800,
             more: vec![],
             may_be_refused: false,
+            may_panic: false,
             args: vec![],
             env: vec![],
             by: vec![],
@@ -149,6 +152,22 @@ impl World {
         self.place.set(address);
     }
 
+    /// Starts the server and tells how it ended, with what it said, when it does not come up.
+    pub(crate) fn try_serve(&mut self) -> Result<(), (Option<i32>, String)> {
+        self.spawn_server();
+        match self.server().listens("listening on") {
+            Ok(address) => {
+                self.place.set(address);
+                Ok(())
+            }
+            Err(status) => {
+                let said = self.server().log();
+                self.forget_server();
+                Err((status.code(), said))
+            }
+        }
+    }
+
     /// Starts the server without waiting for it.
     pub(crate) fn spawn_server(&mut self) {
         assert!(self.server.is_none(), "it is running");
@@ -202,9 +221,8 @@ impl World {
     /// Runs a command with this world's config.
     pub(crate) fn command(&self, args: &[&str]) -> Said {
         let args = [args, &["--config", "config.toml"]].concat();
-        let env = self.setup.env.iter();
-        let env: Vec<_> = env.map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        run(self.dir.path(), &args, &env)
+        let by = self.with_env(&self.setup.by);
+        run_within(self.dir.path(), &by, &args)
     }
 
     pub(crate) fn log(&self) -> String {
@@ -310,7 +328,9 @@ impl Drop for World {
             self.stop();
         }
         let log = self.log();
-        assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
+        let may_panic = self.setup.may_panic;
+        let panicked = log.contains("panicked at") || log.contains("(panic)");
+        assert!(may_panic || !panicked, "the server panicked:\n{log}");
         for secret in self.secrets() {
             assert!(!log.contains(&secret), "the log tells a secret:\n{log}");
         }
