@@ -19,6 +19,20 @@ pub(super) trait Disk: Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Opens a file for reading it piece by piece.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>>;
+    /// Takes a file's name away; durable once its directory is synced.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// The bytes that can still be written to `dir`.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+}
+
+/// A file open for reading.
+pub(super) trait DiskRead: Send {
+    /// Its length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Fills `bytes` from `offset` on.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
 /// A file open for writing.
@@ -56,6 +70,29 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let space = rustix::fs::statvfs(dir)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+impl DiskRead for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(bytes, offset)
     }
 }
 

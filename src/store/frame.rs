@@ -119,7 +119,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn check(&self, frame: &[u8]) -> u32 {
+    /// The check of the bytes of `frame` here.
+    pub(super) fn check(&self, frame: &[u8]) -> u32 {
         match self.chain {
             Chain::Checked => {
                 let seed = crc32c::crc32c(&self.salt);
@@ -273,12 +274,14 @@ fn pull<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
     Some(text)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+/// The number that stands at `at`, least byte first.
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let four = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_le_bytes(four.try_into().ok()?))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+/// The number that stands at `at`, least byte first.
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     let eight = bytes.get(at..at.checked_add(8)?)?;
     Some(u64::from_le_bytes(eight.try_into().ok()?))
 }

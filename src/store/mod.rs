@@ -6,12 +6,21 @@
 
 mod answers;
 mod audit;
+#[allow(dead_code)]
+mod base_file;
+#[cfg(test)]
+mod base_file_tests;
+#[allow(dead_code)]
+mod base_reader;
+#[allow(dead_code)]
+mod base_writer;
 mod codec;
 mod command;
 #[cfg(test)]
 mod copy_tests;
 mod counters;
 mod day_rows;
+#[allow(dead_code)]
 mod disk;
 mod error;
 mod floor;
@@ -58,6 +67,7 @@ mod sealed;
 mod segment;
 mod set;
 #[cfg(test)]
+#[allow(dead_code)]
 mod sim_disk;
 #[cfg(test)]
 mod simulated;
