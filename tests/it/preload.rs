@@ -11,6 +11,7 @@ use crate::world::{Setup, World};
 /// The disk of one data directory.
 pub(crate) struct FaultyDisk {
     control: PathBuf,
+    pub(crate) trace: PathBuf,
 }
 
 impl FaultyDisk {
@@ -21,6 +22,7 @@ impl FaultyDisk {
         let place = fs::canonicalize(world.dir.path()).unwrap();
         let disk = Self {
             control: place.join("faults"),
+            trace: place.join("trace"),
         };
         disk.heal();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
@@ -31,6 +33,16 @@ impl FaultyDisk {
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value));
         world.setup.env.extend(env);
+        (world, disk)
+    }
+
+    /// A world without any data, whose server will have everything written down that it asks of
+    /// the disk.
+    pub(crate) fn traced(choose: impl FnOnce(&mut Setup)) -> (World, Self) {
+        let (mut world, disk) = Self::world(choose);
+        fs::remove_dir_all(world.data_dir()).unwrap();
+        let trace = disk.trace.to_str().unwrap().to_owned();
+        world.setup.env.push(("ZG_DISK_TRACE".to_owned(), trace));
         (world, disk)
     }
 
