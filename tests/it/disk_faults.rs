@@ -26,7 +26,12 @@ struct Known {
 fn order_on(buyer: &Buyer, goods: u64) -> Known {
     let mut known = Known::default();
     let mut client = buyer.connection();
+    let from = Instant::now();
     loop {
+        assert!(
+            from.elapsed() < Duration::from_secs(30),
+            "the disk's fault is not noticed"
+        );
         let Ok(reply) = buyer.order_on(&mut client, goods) else {
             return known;
         };

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::fulfil::{courier, pay};
+use crate::preload::FaultyDisk;
 use crate::snapshot::snapshot;
 use crate::wait::until;
 use crate::world::World;
@@ -217,4 +218,46 @@ fn what_only_looks_at_an_older_store_does_not_upgrade_it() {
     world.stop();
     assert_eq!(snapshot(&world.data_dir()), before);
     assert_eq!(format_of(&world.data_dir()), "zhanggui 1");
+}
+
+/// What `disk` does to the command is a kill; it must have been one, or none was left to come.
+fn killed_at(world: &World, disk: &FaultyDisk, rule: &str) -> bool {
+    disk.breaks(rule);
+    let said = world.command(&["key", "create", "killed"]);
+    disk.heal();
+    assert!(matches!(said.code, None | Some(0)), "{rule}: {said:?}");
+    said.code.is_none()
+}
+
+#[test]
+fn an_upgrade_that_is_killed_anywhere_is_made_good_by_the_next_start() {
+    let at = stores().join("v0.1.0-format1");
+    let told = fs::read_to_string(at.join("closed.json")).unwrap();
+    let (mut world, disk) = FaultyDisk::world(|_| {});
+    let file = at.join("closed.tar.gz");
+    let mut kills = 0;
+    for place in ["before-upgrade", "FORMAT", "base"] {
+        for skip in 0..40 {
+            fs::remove_dir_all(world.data_dir()).unwrap();
+            tar(&["-xzf", file.to_str().unwrap()], world.dir.path());
+            let before = snapshot(&world.data_dir());
+            if !killed_at(&world, &disk, &format!("any {place} {skip} 1 kill 0")) {
+                break;
+            }
+            kills += 1;
+            world.make_key();
+            let (data, kept) = (world.data_dir(), kept_in(&world.data_dir()));
+            assert_eq!(kept.len(), 1, "{place} {skip}: {kept:?}");
+            let kept = snapshot(&kept[0]);
+            for (path, content) in before.iter().filter(|(path, _)| is_truth(path)) {
+                assert_eq!(kept.get(path), Some(content), "{place} {skip}: {path}");
+            }
+            assert_ne!(format_of(&data), "zhanggui 1", "{place} {skip}");
+        }
+    }
+    assert!(kills > 10, "only {kills} kills");
+    world.make_key();
+    world.setup.args = vec!["--read-only".to_owned()];
+    world.serve();
+    assert_eq!(contents(&world), told);
 }
