@@ -91,6 +91,12 @@ pub struct Serve {
     /// 测试用：跟随本机模拟器的时钟 · for tests: follow the clock of a simulator on this machine
     #[arg(long, value_name = "URL", hide = true)]
     pub clock_from: Option<String>,
+    /// 只读打开一份副本：不做后台任务，不联系微信，不接受写入 · look at a copy: no writes, no calls
+    #[arg(long)]
+    pub read_only: bool,
+    /// 测试用：写盘多少秒没有进展就退出 · for tests: give up a writer that is stuck this long
+    #[arg(long, value_name = "S", hide = true)]
+    pub stuck_after_s: Option<u64>,
 }
 
 /// `demo`

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::config::{Config, Merchant, Pay};
+use super::config::{Access, Config, Merchant, Pay};
 use super::exit::Failure;
 use super::systemd;
 use crate::base::x509::Certificate;
@@ -13,7 +13,7 @@ use crate::shop::lockout::LockRule;
 use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
-use crate::store::{OpenError, Progress, Store, StoreConfig};
+use crate::store::{Found, OpenError, OpenReport, Progress, SpaceConfig, Store, StoreConfig};
 use crate::web::{Client, Server, TrustedProxies};
 use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
@@ -69,6 +69,7 @@ pub(crate) fn over(
 }
 
 async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
+    let access = config.store.access.clone();
     let config = StoreConfig {
         data_dir: config.store.data_dir.clone(),
         cache_bytes: config.store.cache_mb * MIB,
@@ -77,14 +78,28 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
         field_key: config.store.field_key.clone(),
         clock,
         phase_file: config.store.phase_file.clone(),
+        space: SpaceConfig {
+            reserve_bytes: config.store.reserve_mb * MIB,
+            min_free_bytes: config.store.min_free_mb * MIB,
+        },
+        stuck_after: config.store.stuck_after,
     };
-    let open = move || Store::open(&config, &tell);
+    let open = move || match access {
+        Access::Whole => Store::open(&config, &tell),
+        Access::ReadOnly { scratch } => Store::open_read_only(&config, &scratch, &tell),
+    };
     let opened = tokio::task::spawn_blocking(open).await;
     let opened = opened.map_err(|why| Failure::failed("打开存储时程序出错", why))?;
     let (store, report) = opened.map_err(|error| match error {
         OpenError::WrongFieldKey => Failure::Wrong(error.to_string()),
         error => Failure::Failed(error.to_string()),
     })?;
+    say(&report);
+    Ok(store)
+}
+
+/// Tells what was found, and loudly what a merchant may not expect.
+fn say(report: &OpenReport) {
     tracing::info!(
         commit = report.commit,
         segments = report.segments,
@@ -95,7 +110,26 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
     for path in &report.left_out {
         tracing::error!(path = %path.display(), "这份副本在此之后的账本不连续，已移开、未使用");
     }
-    Ok(store)
+    match report.found {
+        Found::Nothing => {
+            tracing::warn!(
+                "数据目录是空的，已新建存储；若这里本该有数据，请停下来检查 data_dir 和磁盘挂载"
+            );
+        }
+        Found::Copy => tracing::warn!("这是一份副本或搬动过的数据目录：从现在起它是独立的存储"),
+        Found::Store => {}
+    }
+    if report.torn_bytes > 0 {
+        let bytes = report.torn_bytes;
+        tracing::warn!(
+            bytes,
+            "账本末尾有一笔没写完的记录（断电时正在写），没有人得到过它的确认，已略过"
+        );
+    }
+    if let Some(upgraded) = &report.upgraded {
+        let (from, to, kept) = (upgraded.from, upgraded.to, upgraded.kept.display());
+        tracing::warn!(from, to, %kept, "数据目录已升级到新格式；旧状态保留在 kept，确认无误后可以删除");
+    }
 }
 
 /// Tells how far opening has come: a store that was killed takes a while.

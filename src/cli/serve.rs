@@ -10,9 +10,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::args::Serve;
-use super::config::{self, Config};
+use super::config::{self, Access, Config};
 use super::exit::Failure;
 use super::socket::AdminSocket;
+use super::tempdir::TempDir;
 use super::{certificates, follow, log, parts, staff, systemd, term};
 use crate::base::Clock;
 use crate::routes;
@@ -30,6 +31,15 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
     let mut config = config::load(path, environment())?;
     config.store.phase_file = args.phase_file;
+    if let Some(seconds) = args.stuck_after_s {
+        config.store.stuck_after = Duration::from_secs(seconds);
+    }
+    let scratch = args.read_only.then(TempDir::new).transpose();
+    let scratch = scratch.map_err(|why| Failure::failed("无法建立临时目录", why))?;
+    if let Some(scratch) = &scratch {
+        let scratch = scratch.path().to_owned();
+        config.store.access = Access::ReadOnly { scratch };
+    }
     let _log = log::start(config.log.format, &config.log.level).map_err(Failure::Failed)?;
     block_on(async {
         let mut stop = Stop::listen()?;
@@ -159,8 +169,6 @@ impl Running {
         };
         let data_dir = config.store.data_dir.clone();
         let (shop, store) = parts::shop(config, clock).await?;
-        let socket = AdminSocket::bind(&data_dir)
-            .map_err(|why| Failure::failed("无法建立管理套接字", why))?;
         let mut running = Self {
             public: server.local_addr(),
             scheme: server.scheme(),
@@ -170,6 +178,12 @@ impl Running {
             stopping: watch::Sender::new(false),
             tasks: JoinSet::new(),
         };
+        let socket = match running.shop.is_read_only() {
+            true => None,
+            false => Some(AdminSocket::bind(&data_dir)),
+        };
+        let socket = socket.transpose();
+        let socket = socket.map_err(|why| Failure::failed("无法建立管理套接字", why))?;
         match admin {
             None => running.serve(server, routes::table()),
             Some(admin) => {
@@ -177,12 +191,18 @@ impl Running {
                 running.serve(admin, routes::admin_table());
             }
         }
-        running.work();
-        running.answer(socket);
+        if let Some(socket) = socket {
+            running.work();
+            running.answer(socket);
+        }
         Ok(running)
     }
 
     fn serve(&mut self, server: Server, table: Vec<Route<Shop>>) {
+        let table = match self.shop.is_read_only() {
+            true => routes::only_reading(table),
+            false => table,
+        };
         let stopped = self.stopped();
         let server = server.counted(self.shop.http_metrics().clone());
         self.tasks
@@ -245,11 +265,13 @@ impl Running {
     }
 }
 
-/// Opens the store of `config` for one command, without serving, and closes it again.
+/// Opens the store of `config` for one command, without serving, and closes it again. What opening
+/// did that a merchant must know (an upgrade, a rebuild, a copy) is told on stderr.
 ///
 /// # Errors
 /// [`Failure`]: the store does not open or close.
 pub fn with_shop<T>(config: Config, work: impl AsyncFnOnce(Arc<Shop>) -> T) -> Result<T, Failure> {
+    let _log = log::start(config.log.format, "warn").map_err(Failure::Failed)?;
     block_on(async {
         let (shop, store) = parts::shop(config, Clock::system()).await?;
         let done = work(shop).await;

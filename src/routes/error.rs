@@ -121,6 +121,8 @@ fn store_failed(error: &StoreError) -> HttpError {
             let said = "存储内容损坏，服务即将重启修复";
             HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", said)
         }
+        StoreError::Full => HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_FULL", said),
+        StoreError::ReadOnly => HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "READ_ONLY", said),
         StoreError::TooLarge => {
             HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", said)
         }

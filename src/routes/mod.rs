@@ -160,6 +160,19 @@ fn operators() -> Vec<Route<Shop>> {
     ]
 }
 
+/// GET routes that ask WeChat.
+const ASKING: [&str; 2] = ["/admin/v1/express-companies", "/admin/v1/wxacode"];
+
+/// Of `table` what only looks at the store; everything else is refused, whoever asks.
+pub fn only_reading(table: Vec<Route<Shop>>) -> Vec<Route<Shop>> {
+    let reads = |row: &Route<Shop>| row.method() == GET && !ASKING.contains(&row.pattern());
+    let row = |row: Route<Shop>| match reads(&row) {
+        true => row,
+        false => route(row.method().clone(), row.pattern(), ops::refuse),
+    };
+    table.into_iter().map(row).collect()
+}
+
 /// The routes of the merchant's own listener (`[admin] listen`): no buyer's route among them.
 pub fn admin_table() -> Vec<Route<Shop>> {
     table()

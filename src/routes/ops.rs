@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::base::metrics::CONTENT_TYPE;
 use crate::shop::{Shop, ShopError};
+use crate::store::StoreError;
 use crate::web::{Anyone, Caller, HttpError, Outcome, Req, StatusCode, json, no_store, text};
 
 #[derive(Serialize)]
@@ -24,8 +25,21 @@ pub(super) async fn healthz(_: Arc<Shop>, _: Anyone, _: Req) -> Outcome {
     Ok(json(StatusCode::OK, &HEALTH))
 }
 
+/// Stands for every route that writes or calls WeChat, when the store is open to be read only.
+pub(super) async fn refuse(_: Arc<Shop>, _: Anyone, _: Req) -> Outcome {
+    Err(read_only())
+}
+
+fn read_only() -> HttpError {
+    let said = StoreError::ReadOnly.to_string();
+    HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "READ_ONLY", said)
+}
+
 /// `GET /readyz`: the store can write.
 pub(super) async fn readyz(shop: Arc<Shop>, _: Anyone, _: Req) -> Outcome {
+    if shop.is_read_only() {
+        return Err(read_only());
+    }
     let unready = |why| HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", why);
     shop.health().map_err(unready)?;
     Ok(json(StatusCode::OK, &HEALTH))

@@ -61,10 +61,14 @@ impl Shop {
             pay_within: self.settings.pay_within,
         };
         let (claim, key) = (placing.claim, self.field_key());
+        let room = self.store.has_room();
         #[cfg(test)]
         let claim = claim.filter(|_| !trial::is(Planted::KeyForgotten));
         let write = self.store.write(move |tx: &mut Tx<'_>| match &claim {
-            None => place(tx, &key, &new, &lines),
+            None => {
+                room.clone()?;
+                place(tx, &key, &new, &lines)
+            }
             Some(claim) => match idempotency::begin(tx, &key, claim, new.now)? {
                 Begun::Again(Answer::Order(order)) => Ok(*order),
                 // A key lies by its route, so a refund here is another use of it.
@@ -72,6 +76,7 @@ impl Shop {
                     Err(Refusal::IdempotencyKeyReused.into())
                 }
                 Begun::Fresh => {
+                    room.clone()?;
                     let order = place(tx, &key, &new, &lines)?;
                     idempotency::keep(tx, &key, claim, &order)?;
                     Ok(order)

@@ -65,8 +65,8 @@ pub use error::ShopError;
 
 use crate::base::cipher::FieldKey;
 use crate::base::{AppId, Clock, MchId, Secret, Timestamp};
-use crate::store::Store;
 use crate::store::tokens::Tokens;
+use crate::store::{Space, Store};
 use crate::wechat::Wechat;
 
 /// What a shop is told by its configuration.
@@ -180,6 +180,16 @@ impl Shop {
     /// The reason, for the operator, why it cannot.
     pub fn health(&self) -> Result<(), String> {
         self.store.health()
+    }
+
+    /// Whether the store was opened to be read.
+    pub fn is_read_only(&self) -> bool {
+        self.store.is_read_only()
+    }
+
+    /// The room on the disk of the store, as it was some seconds ago; `None`: it has no disk.
+    pub fn space(&self) -> Option<Space> {
+        self.store.space()
     }
 
     /// A copy of the key that seals fields, for a transaction to own.

@@ -15,4 +15,10 @@ pub enum StoreError {
     /// One closure changed more than a frame holds; nothing was written.
     #[error("一次写入的内容过大，没有写入任何内容")]
     TooLarge,
+    /// The disk has too little room for anything new; nothing was written.
+    #[error("服务器磁盘空间不足，暂停接受新订单，请稍后再试；已下的订单可以照常付款")]
+    Full,
+    /// The store was opened to be read; nothing was written.
+    #[error("这是只读打开的数据副本（serve --read-only），不接受写入")]
+    ReadOnly,
 }

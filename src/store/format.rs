@@ -9,14 +9,36 @@ use std::time::UNIX_EPOCH;
 
 use data_encoding::HEXLOWER;
 
-use super::disk::{create_private, replace};
+use super::disk::{Disk, RealDisk, create_private, private_dir, replace};
 use crate::base::cipher::FieldKey;
 
 /// The layout of the directory that this program writes, and the newest that it reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+/// The oldest layout that it reads, and brings up to its own.
+const OLDEST: u32 = 1;
 
 const FORMAT: &str = "FORMAT";
 const MARK: &str = "journal.mark";
+
+/// Makes the data directory, or closes one to others that is empty or a store already. Any other
+/// directory was named by mistake, perhaps: its mode is left alone.
+///
+/// # Errors
+/// What the disk said.
+pub(super) fn make_data_dir(data_dir: &Path) -> io::Result<()> {
+    let ours = match fs::read_dir(data_dir) {
+        Ok(mut entries) => entries.next().is_none() || Format::is_in(data_dir),
+        Err(_) => true,
+    };
+    if ours {
+        private_dir(data_dir)?;
+    }
+    // The parent of `data` is the empty path.
+    let parent = data_dir
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    RealDisk.sync_dir(parent.unwrap_or(Path::new(".")))
+}
 
 /// Takes the lock of `data_dir`; it is free again when the file is dropped.
 ///
@@ -28,16 +50,41 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, LockError> {
     let mut file = options.mode(0o600).open(data_dir.join("LOCK"))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            file.read_to_string(&mut pid)?;
-            return Err(LockError::Held(pid.trim().to_owned()));
-        }
+        Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut file)?)),
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())?;
     Ok(file)
+}
+
+/// Keeps writers away from `data_dir` while the file is open, and writes nothing; `None` when there
+/// is no lock to take.
+///
+/// # Errors
+/// Like [`lock`].
+pub(super) fn share(data_dir: &Path) -> Result<Option<File>, LockError> {
+    let mut file = match File::open(data_dir.join("LOCK")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(LockError::Held(holder(&mut file)?)),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// The process that holds a lock. Who only reads does not write itself down.
+fn holder(file: &mut File) -> io::Result<String> {
+    let mut pid = String::new();
+    file.read_to_string(&mut pid)?;
+    let pid = pid.trim();
+    let lives = Path::new("/proc").join(pid).exists() || !Path::new("/proc/self").exists();
+    Ok(match lives && !pid.is_empty() {
+        true => pid.to_owned(),
+        false => "（只读打开，serve --read-only）".to_owned(),
+    })
 }
 
 /// Why the lock was not taken.
@@ -81,6 +128,8 @@ impl Place {
 /// What FORMAT says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Format {
+    /// The layout of the directory.
+    pub(super) version: u32,
     /// The store.
     pub(super) instance: [u8; 16],
     /// Where it lives.
@@ -118,13 +167,16 @@ impl Format {
             .next()
             .and_then(|line| line.strip_prefix("zhanggui "));
         match version.and_then(|version| version.parse().ok()) {
-            Some(VERSION) => Self::parse(&text).map(Some).ok_or(BadFormat::Damaged),
-            Some(version) => Err(BadFormat::Newer(version)),
-            None => Err(BadFormat::Damaged),
+            Some(version @ OLDEST..=VERSION) => {
+                let format = Self::parse(version, &text);
+                format.map(Some).ok_or(BadFormat::Damaged)
+            }
+            Some(version) if version > VERSION => Err(BadFormat::Newer(version)),
+            Some(_) | None => Err(BadFormat::Damaged),
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(version: u32, text: &str) -> Option<Self> {
         let (content, check) = text.strip_suffix('\n')?.rsplit_once('\n')?;
         if check != checked(&format!("{content}\n")) {
             return None;
@@ -132,6 +184,7 @@ impl Format {
         let mut lines = content.lines().skip(1);
         let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
         let format = Self {
+            version,
             instance: sixteen(field("instance")?)?,
             place: {
                 let (inode, born_ns) = field("journal")?.split_once(' ')?;
@@ -148,7 +201,8 @@ impl Format {
     /// Writes FORMAT, durably.
     pub(super) fn write(&self, data_dir: &Path) -> io::Result<()> {
         let content = format!(
-            "zhanggui {VERSION}\ninstance {}\njournal {} {}\nfield_key {}\n",
+            "zhanggui {}\ninstance {}\njournal {} {}\nfield_key {}\n",
+            self.version,
             HEXLOWER.encode(&self.instance),
             self.place.inode,
             self.place.born_ns,

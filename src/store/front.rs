@@ -1,6 +1,7 @@
 //! The store as the floors above see it: closures in, answers out.
 
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,11 +19,15 @@ use super::footprint::Footprint;
 use super::frame::Chain;
 use super::memory::MemoryEngine;
 use super::metrics::StoreMetrics;
-use super::open::{OpenReport, Opened, StoreConfig, WorkingSet, open};
+use super::open::{Opened, StoreConfig, open};
 use super::open_error::OpenError;
 use super::read::{View, is_cache};
+use super::read_only::{self, Reading};
 use super::rebuild::Progress;
+use super::report::{OpenReport, WorkingSet};
+use super::reserve;
 use super::set::Set;
+use super::space::{self, Room, Space};
 use super::tx::{Change, Tx};
 use super::watchdog::Watchdog;
 use super::writer::{Message, Shared, Writer};
@@ -46,6 +51,7 @@ pub struct Store(Engine);
 enum Engine {
     Memory(Arc<InMemory>),
     Disk(Arc<OnDisk>),
+    ReadOnly(Arc<Reading>),
 }
 
 #[derive(Default)]
@@ -58,6 +64,8 @@ struct OnDisk {
     shared: Arc<Shared>,
     writer: Sender<Message>,
     bases: Bases,
+    /// `None` where a simulation has no disk.
+    room: Option<Arc<Room>>,
     /// Wakes the writer where a simulation runs it.
     #[cfg(test)]
     bell: Option<Arc<tokio::sync::Notify>>,
@@ -118,13 +126,56 @@ impl Store {
         progress: &dyn Fn(Progress),
     ) -> Result<(Self, OpenReport), OpenError> {
         let began = Instant::now();
-        let opened = open(config, progress)?;
+        let opened = open(config, progress);
+        let opened = opened.inspect_err(|error| {
+            reserve::release_when_full(&config.data_dir, &error.to_string());
+        })?;
         let report = opened.report.clone();
         let on_disk = start(config, opened).map_err(OpenError::io(&config.data_dir))?;
         if matches!(report.working_set, WorkingSet::Rebuilt { .. }) {
             on_disk.shared.metrics.rebuilt(began.elapsed());
         }
         Ok((Self(Engine::Disk(Arc::new(on_disk))), report))
+    }
+
+    /// Opens the store in `config.data_dir` to be read, and leaves it as it is; its working set is
+    /// built in `scratch`. It blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`], by cause, with the remedy.
+    pub fn open_read_only(
+        config: &StoreConfig,
+        scratch: &Path,
+        progress: &dyn Fn(Progress),
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let (reading, report) = read_only::open(config, scratch, progress)?;
+        Ok((Self(Engine::ReadOnly(Arc::new(reading))), report))
+    }
+
+    /// Whether it was opened to be read.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.0, Engine::ReadOnly(_))
+    }
+
+    /// The room on the disk of the data directory, as it was some seconds ago; `None` when the
+    /// store writes to no disk.
+    pub fn space(&self) -> Option<Space> {
+        match &self.0 {
+            Engine::Memory(_) | Engine::ReadOnly(_) => None,
+            Engine::Disk(on_disk) => on_disk.room.as_ref().map(|room| room.space()),
+        }
+    }
+
+    /// Whether there is room for what is new; what is begun goes on without.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], or [`StoreError::ReadOnly`].
+    pub fn has_room(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Engine::Memory(_) => Ok(()),
+            Engine::ReadOnly(_) => Err(StoreError::ReadOnly),
+            Engine::Disk(on_disk) => on_disk.room.as_ref().map_or(Ok(()), |room| room.check()),
+        }
     }
 
     /// A store that lives in memory only, for simulation and tests.
@@ -144,6 +195,7 @@ impl Store {
             shared,
             writer,
             bases: Bases::default(),
+            room: None,
             bell,
         })))
     }
@@ -164,6 +216,7 @@ impl Store {
     {
         let on_disk = match &self.0 {
             Engine::Memory(memory) => return memory.engine.write(&mut f),
+            Engine::ReadOnly(_) => return Err(StoreError::ReadOnly.into()),
             Engine::Disk(on_disk) => on_disk,
         };
         let (closure, answer) = Closure::new(f);
@@ -198,6 +251,10 @@ impl Store {
     {
         match &self.0 {
             Engine::Memory(memory) => f(&View::new(&memory.engine.set)),
+            Engine::ReadOnly(reading) => {
+                reading.health.check()?;
+                f(&View::new(&reading.set))
+            }
             Engine::Disk(on_disk) => {
                 on_disk.shared.health.check()?;
                 match on_disk.shared.set().as_ref() {
@@ -222,6 +279,7 @@ impl Store {
             "what is not a cache goes through the journal"
         );
         match &self.0 {
+            Engine::ReadOnly(_) => Err(StoreError::ReadOnly),
             Engine::Disk(on_disk) => {
                 on_disk.shared.health.check()?;
                 let mut gathering = on_disk.shared.gathering();
@@ -243,6 +301,7 @@ impl Store {
     pub fn cache_applied(&self) -> CacheTicket {
         let applied = match &self.0 {
             Engine::Memory(memory) => &memory.cache_batches,
+            Engine::ReadOnly(_) => return CacheTicket(0),
             Engine::Disk(on_disk) => &on_disk.shared.cache_applied,
         };
         CacheTicket(applied.load(Ordering::Acquire))
@@ -251,7 +310,7 @@ impl Store {
     /// How the base files stand; nothing for a store in memory.
     pub fn base_state(&self) -> BaseState {
         match &self.0 {
-            Engine::Memory(_) => BaseState::default(),
+            Engine::Memory(_) | Engine::ReadOnly(_) => BaseState::default(),
             Engine::Disk(on_disk) => on_disk.bases.bureau.state(),
         }
     }
@@ -259,7 +318,7 @@ impl Store {
     /// Keeps all base files and segments where they are, as long as the pin lives.
     pub fn pin_files(&self) -> Pin {
         match &self.0 {
-            Engine::Memory(_) => Arc::new(Bureau::default()).pin(),
+            Engine::Memory(_) | Engine::ReadOnly(_) => Arc::new(Bureau::default()).pin(),
             Engine::Disk(on_disk) => on_disk.bases.bureau.pin(),
         }
     }
@@ -284,6 +343,7 @@ impl Store {
     pub fn metrics(&self) -> &StoreMetrics {
         match &self.0 {
             Engine::Memory(memory) => &memory.engine.metrics,
+            Engine::ReadOnly(reading) => &reading.metrics,
             Engine::Disk(on_disk) => &on_disk.shared.metrics,
         }
     }
@@ -304,6 +364,7 @@ impl Store {
     pub fn health(&self) -> Result<(), String> {
         match &self.0 {
             Engine::Memory(_) => Ok(()),
+            Engine::ReadOnly(reading) => reading.health.failure().map_or(Ok(()), Err),
             Engine::Disk(on_disk) => match on_disk.shared.health.failure() {
                 Some(why) => Err(why),
                 None if on_disk.shared.set().is_none() => Err("存储已关闭".to_owned()),
@@ -317,6 +378,7 @@ impl Store {
     pub async fn failed(&self) -> String {
         match &self.0 {
             Engine::Memory(_) => std::future::pending().await,
+            Engine::ReadOnly(reading) => reading.health.failed().await,
             Engine::Disk(on_disk) => on_disk.shared.health.failed().await,
         }
     }
@@ -327,7 +389,7 @@ impl Store {
     /// [`StoreError::Unavailable`] when the store had failed or was closed before, or fails now.
     pub async fn close(&self) -> Result<(), StoreError> {
         let on_disk = match &self.0 {
-            Engine::Memory(_) => return Ok(()),
+            Engine::Memory(_) | Engine::ReadOnly(_) => return Ok(()),
             Engine::Disk(on_disk) => on_disk,
         };
         on_disk.bases.end();
@@ -369,13 +431,16 @@ fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
     let thread = Mutex::new(Some(maker.start(outbox.clone())?));
     let writing = std::thread::Builder::new().name("store-writer".to_owned());
     writing.spawn(move || writer.run())?;
-    let watchdog = Watchdog::new(&shared.steps, opened.health);
+    let watchdog = Watchdog::new(&shared.steps, opened.health, config.stuck_after);
     let watching = std::thread::Builder::new().name("store-watchdog".to_owned());
     watching.spawn(move || watchdog.run())?;
+    let room = Arc::new(Room::new(&config.data_dir, config.space));
+    space::start_watching(&room)?;
     Ok(OnDisk {
         shared,
         writer: outbox,
         bases: Bases { bureau, thread },
+        room: Some(room),
         #[cfg(test)]
         bell: None,
     })

@@ -1,11 +1,14 @@
 //! Whether the store is well, and what is left behind for the next start when it is not.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
 use super::StoreError;
 use super::disk::{Disk, RealDisk, create_private};
+use super::reserve;
 
 /// The mark that the working set is to be rebuilt at the next start.
 pub(super) const REBUILD: &str = "REBUILD";
@@ -41,6 +44,7 @@ impl Health {
             return;
         }
         tracing::error!(why, "存储失败：进程将退出，下次启动从账本重建工作集");
+        reserve::release_when_full(&self.data_dir, why);
         let marked = create_private(&self.data_dir.join(REBUILD))
             .and_then(|_| RealDisk.sync_dir(&self.data_dir));
         if let Err(error) = marked {
@@ -74,4 +78,17 @@ impl Health {
             }
         }
     }
+}
+
+/// Takes the mark away: the working set has been rebuilt.
+///
+/// # Errors
+/// What the disk said.
+pub(super) fn unmark(data_dir: &Path) -> Result<(), String> {
+    let removed = match fs::remove_file(data_dir.join(REBUILD)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => RealDisk.sync_dir(data_dir),
+    };
+    removed.map_err(|error| error.to_string())
 }

@@ -15,6 +15,7 @@ mod command;
 mod copy_tests;
 mod counters;
 mod day_rows;
+#[allow(dead_code)]
 mod disk;
 mod error;
 mod floor;
@@ -38,6 +39,7 @@ mod keys;
 mod live_copy;
 mod memory;
 mod metrics;
+mod migrate;
 mod open;
 mod open_error;
 #[cfg(test)]
@@ -48,9 +50,12 @@ mod phase;
 #[cfg(test)]
 mod power_cut;
 mod read;
+mod read_only;
 mod rebuild;
 mod records;
 mod recover;
+mod report;
+mod reserve;
 #[cfg(test)]
 mod restart_tests;
 mod retention;
@@ -61,10 +66,12 @@ mod sealed;
 mod segment;
 mod set;
 #[cfg(test)]
+#[allow(dead_code)]
 mod sim_disk;
 #[cfg(test)]
 mod simulated;
 mod sorted;
+mod space;
 mod tally;
 #[cfg(test)]
 mod test_home;
@@ -103,14 +110,17 @@ pub use error::StoreError;
 pub use footprint::Footprint;
 pub use front::{CacheChange, CacheTicket, Store};
 pub use metrics::StoreMetrics;
-pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
+pub use migrate::Upgraded;
+pub use open::StoreConfig;
 pub use open_error::OpenError;
 pub use phase::{Beside, Phase};
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
 pub use rebuild::Progress;
 pub use recover::JournalFault;
+pub use report::{Found, OpenReport, WorkingSet};
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
 pub use sorted::BadSorted;
+pub use space::{Space, SpaceConfig};
 pub use tally::Tally;
 pub use tx::Tx;

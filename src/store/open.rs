@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bases;
 use super::bureau::BasePlan;
@@ -12,13 +13,17 @@ use super::disk::{Disk, RealDisk, private_dir};
 use super::floor;
 use super::format::{self, Format, Mark, Place};
 use super::frame::Chain;
-use super::health::{Health, REBUILD};
+use super::health::{self, Health, REBUILD};
 use super::journal::{Journal, Setup};
+use super::migrate::{Upgraded, migrate};
 use super::open_error::OpenError;
 use super::phase::{Phase, PhaseFile};
 use super::rebuild::{Content, Progress, rebuild};
 use super::recover::Recovered;
+use super::report::{Found, OpenReport, WorkingSet};
 use super::seal::Seal;
+use super::space::{self, SpaceConfig};
+use super::truth::Truth;
 use super::working_set::SledSet;
 use crate::base::cipher::FieldKey;
 use crate::base::{Clock, secret};
@@ -40,48 +45,10 @@ pub struct StoreConfig {
     pub clock: Clock,
     /// A file whose first byte says what the writer is doing ([`Phase::byte`]), for crash tests.
     pub phase_file: Option<PathBuf>,
-}
-
-/// What was found in the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing: the store is new.
-    Nothing,
-    /// The store, where it was left.
-    Store,
-    /// A copy of a store, which lives here from now on.
-    Copy,
-}
-
-/// How the working set came up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkingSet {
-    /// As it was closed.
-    Opened,
-    /// Built anew from the journal.
-    Rebuilt {
-        /// Its keys.
-        keys: usize,
-    },
-}
-
-/// What an opened store has to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenReport {
-    /// What was found.
-    pub found: Found,
-    /// The last commit.
-    pub commit: u64,
-    /// The commit of the base that was read from; `None`: from the journal's beginning.
-    pub base: Option<u64>,
-    /// Journal segments read.
-    pub segments: usize,
-    /// Bytes of a frame that was being written when the power went; nobody had been told of it.
-    pub torn_bytes: usize,
-    /// Segments behind the end of a copy, where they are now.
-    pub left_out: Vec<PathBuf>,
-    /// How the working set came up.
-    pub working_set: WorkingSet,
+    /// How much room is kept on the disk.
+    pub space: SpaceConfig,
+    /// How long the writer may take for one step.
+    pub stuck_after: Duration,
 }
 
 /// An open store before its writer runs.
@@ -117,10 +84,12 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
     let phase_path = config.phase_file.as_deref();
     let phase = PhaseFile::open(phase_path).map_err(at(phase_path.unwrap_or(data_dir)))?;
     phase.enter(Phase::Open);
-    make_data_dir(data_dir).map_err(at(data_dir))?;
+    format::make_data_dir(data_dir).map_err(at(data_dir))?;
     let lock = format::lock(data_dir).map_err(|error| OpenError::lock(data_dir, error))?;
+    space::make_room(data_dir, config.space)?;
     let opening = Opening::look(config, progress)?;
     let (recovered, truth) = opening.read_journal()?;
+    let upgraded = opening.upgrade()?;
     let left_out = opening.leave_out(&recovered).map_err(at(data_dir))?;
     let instance = recovered.instance.unwrap_or_else(secret::random);
     let journal = opening.begin(&recovered, instance)?;
@@ -140,13 +109,10 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
         floor::raise(&set, config.clock.now_ms()).map_err(|why| Opening::failed(&health, why))?;
     }
     let report = OpenReport {
-        found: opening.found,
-        commit,
-        base: recovered.base.map(|base| base.end.commit),
-        segments: recovered.segments.len(),
-        torn_bytes: recovered.torn_bytes,
         left_out,
         working_set,
+        upgraded,
+        ..opening.report(&recovered)
     };
     Ok(Opened {
         lock,
@@ -158,6 +124,27 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
         instance,
         report,
     })
+}
+
+/// What a directory holds, seen without touching it.
+pub(super) struct Looked {
+    pub(super) truth: Truth,
+    pub(super) report: OpenReport,
+}
+
+/// Reads the store of `config`, whose FORMAT is there, and writes nothing but what `scratch` is for.
+///
+/// # Errors
+/// [`OpenError`].
+pub(super) fn look_only(
+    config: &StoreConfig,
+    scratch: &Path,
+    progress: &dyn Fn(Progress),
+) -> Result<Looked, OpenError> {
+    let opening = Opening::look(config, progress)?;
+    let (recovered, truth) = opening.gather(scratch)?;
+    let report = opening.report(&recovered);
+    Ok(Looked { truth, report })
 }
 
 impl<'o> Opening<'o> {
@@ -206,6 +193,26 @@ impl<'o> Opening<'o> {
             return None;
         }
         Seal::read(&self.config.data_dir).filter(|seal| seal.fits(&self.sled_dir))
+    }
+
+    fn report(&self, recovered: &Recovered) -> OpenReport {
+        OpenReport {
+            found: self.found,
+            commit: recovered.end.commit,
+            base: recovered.base.map(|base| base.end.commit),
+            segments: recovered.segments.len(),
+            torn_bytes: recovered.torn_bytes,
+            left_out: recovered.left_out.iter().map(PathBuf::from).collect(),
+            working_set: WorkingSet::Opened,
+            upgraded: None,
+        }
+    }
+
+    fn upgrade(&self) -> Result<Option<Upgraded>, OpenError> {
+        let now = self.config.clock.now();
+        let format = self.format.as_ref();
+        let done = format.map(|format| migrate(&self.config.data_dir, format, now));
+        Ok(done.transpose()?.flatten())
     }
 
     /// Moves segments behind the end of a copy to `left-out/<time>/`, durably.
@@ -274,12 +281,13 @@ impl<'o> Opening<'o> {
     ) -> Result<(SledSet, WorkingSet), OpenError> {
         let config = self.config;
         let commit = content.commit;
+        space::make_room_for_rebuild(&config.data_dir).map_err(OpenError::io(&config.data_dir))?;
         let keys = rebuild(&config.data_dir, config.cache_bytes, content, self.progress)
             .map_err(|why| Self::failed(health, why))?;
         let set = self.open_set(health)?;
         set.apply(std::iter::empty(), Some(commit))
             .map_err(|why| Self::failed(health, why))?;
-        remove_rebuild_mark(&config.data_dir).map_err(|why| Self::failed(health, why))?;
+        health::unmark(&config.data_dir).map_err(|why| Self::failed(health, why))?;
         Ok((set, WorkingSet::Rebuilt { keys }))
     }
 
@@ -307,6 +315,7 @@ impl<'o> Opening<'o> {
             return Ok(());
         }
         let format = Format {
+            version: format::VERSION,
             instance,
             place: Place::of(&self.journal_dir)?,
             key_check: format::key_check(&self.config.field_key),
@@ -317,30 +326,4 @@ impl<'o> Opening<'o> {
 
 fn has_files(dir: &Path) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
-}
-
-/// Makes the data directory, or closes one to others that is empty or a store already. Any other
-/// directory was named by mistake, perhaps: its mode is left alone.
-fn make_data_dir(data_dir: &Path) -> std::io::Result<()> {
-    let ours = match fs::read_dir(data_dir) {
-        Ok(mut entries) => entries.next().is_none() || Format::is_in(data_dir),
-        Err(_) => true,
-    };
-    if ours {
-        private_dir(data_dir)?;
-    }
-    // The parent of `data` is the empty path.
-    let parent = data_dir
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    RealDisk.sync_dir(parent.unwrap_or(Path::new(".")))
-}
-
-fn remove_rebuild_mark(data_dir: &Path) -> Result<(), String> {
-    let removed = match fs::remove_file(data_dir.join(REBUILD)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => RealDisk.sync_dir(data_dir),
-    };
-    removed.map_err(|error| error.to_string())
 }

@@ -19,7 +19,7 @@ pub enum OpenError {
         pid: String,
     },
     /// The disk said so.
-    #[error("无法读写 {path}：{error}")]
+    #[error("无法读写 {path}：{error}。{}", remedy(.error))]
     Io {
         /// Where.
         path: PathBuf,
@@ -56,9 +56,33 @@ pub enum OpenError {
     /// A base file went bad while it was read.
     #[error("{0} 里的基线文件{1}：再启动一次会改用更早的；若反复如此，请检查磁盘")]
     Base(PathBuf, BadSorted),
+    /// There is no store to be read.
+    #[error("{0} 里没有数据（没有 FORMAT）：--read-only 只打开已有的数据目录或它的副本")]
+    Nothing(PathBuf),
+    /// The working set could not be built in a directory beside.
+    #[error("无法在临时目录建立工作集：{0}。请检查临时目录的空间，或用 TMPDIR 换一个")]
+    Scratch(String),
     /// The working set did not open, or could not be built.
     #[error("工作集（sled）打不开：{0}。账本完好；再启动一次，会从账本重建工作集")]
     WorkingSet(String),
+}
+
+/// What to do about an error of the disk.
+fn remedy(error: &io::Error) -> &'static str {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::PermissionDenied => {
+            "没有权限：请用数据目录的属主运行，或用 chown -R 把整个目录交给运行本程序的用户"
+        }
+        Kind::ReadOnlyFilesystem => {
+            "磁盘是只读的：请查明原因（dmesg）后重新挂载为可写；只想查看数据，用 serve --read-only"
+        }
+        Kind::StorageFull | Kind::QuotaExceeded => {
+            "磁盘已满：请清理空间后再启动；不要删除数据目录里的文件"
+        }
+        Kind::NotFound | Kind::NotADirectory => "请检查 [store] data_dir 是否写对、磁盘是否已挂载",
+        _ => "请检查磁盘（dmesg、smartctl）；数据没有改动，修好后再启动",
+    }
 }
 
 impl OpenError {

@@ -92,8 +92,8 @@ async fn another_field_key_and_a_newer_format_are_refused() {
     ));
     let format = home.dir.join("FORMAT");
     let text = fs::read_to_string(&format).unwrap();
-    fs::write(&format, text.replacen("zhanggui 1", "zhanggui 2", 1)).unwrap();
-    assert!(matches!(home.fault(), OpenError::Newer(2)));
+    fs::write(&format, text.replacen("zhanggui 2", "zhanggui 3", 1)).unwrap();
+    assert!(matches!(home.fault(), OpenError::Newer(3)));
     fs::write(&format, text.replacen("instance ", "instance 0", 1)).unwrap();
     assert!(matches!(home.fault(), OpenError::BadFormat(_)));
     fs::write(&format, text).unwrap();
@@ -134,7 +134,7 @@ async fn a_working_set_that_is_not_as_it_was_sealed_is_rebuilt() {
         },
         |dir| fs::write(dir.join("sled/more"), b"").unwrap(),
         |dir| fs::write(dir.join(REBUILD), b"").unwrap(),
-        |dir| fs::write(dir.join("sled.seal"), b"zhanggui seal 1\n").unwrap(),
+        |dir| fs::write(dir.join("sled.seal"), b"zhanggui seal 2\n").unwrap(),
     ];
     for (row, change) in changes.into_iter().enumerate() {
         let home = Home::closed(5).await;

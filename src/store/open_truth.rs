@@ -1,15 +1,17 @@
 //! Opening, the reading part: which base is used, what the journal says behind it, and whether all
 //! is there that was.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::bases::{self, Base, Bases};
 use super::disk::{RealDisk, private_dir};
 use super::format::Mark;
 use super::frame::Chain;
-use super::open::{Found, Opening};
+use super::open::Opening;
 use super::open_error::OpenError;
 use super::recover::{Home, JournalFault, OnChange, Recovered, Source, recover};
+use super::report::Found;
 use super::seal::Seal;
 use super::sorted::{BadSorted, Head};
 use super::truth::{Runs, Truth};
@@ -18,10 +20,8 @@ impl Opening<'_> {
     /// Reads base and journal, and gathers their keys unless the working set can be trusted.
     pub(super) fn read_journal(&self) -> Result<(Recovered, Option<Truth>), OpenError> {
         bases::tidy(&RealDisk, &self.base_dir).map_err(OpenError::io(&self.base_dir))?;
-        let found = Bases::look(&RealDisk, &self.base_dir);
-        let found = found.map_err(OpenError::io(&self.base_dir))?;
         if let Some(seal) = self.fitting_seal() {
-            let newest = found.good.first().map(|base| base.head);
+            let newest = self.bases()?.good.first().map(|base| base.head);
             if let Ok(recovered) = self.recover(newest, &mut |_, _| ())
                 && seal.end == recovered.end
             {
@@ -29,8 +29,19 @@ impl Opening<'_> {
             }
         }
         private_dir(&self.base_dir).map_err(OpenError::io(&self.base_dir))?;
+        let (recovered, truth) = self.gather(&self.base_dir)?;
+        Ok((recovered, Some(truth)))
+    }
+
+    fn bases(&self) -> Result<Bases, OpenError> {
+        Bases::look(&RealDisk, &self.base_dir).map_err(OpenError::io(&self.base_dir))
+    }
+
+    /// Reads base and journal; what is too much for memory is sorted in files of `spill`.
+    pub(super) fn gather(&self, spill: &Path) -> Result<(Recovered, Truth), OpenError> {
+        let found = self.bases()?;
         let base = self.newest_whole(&found);
-        let mut runs = Runs::new(Arc::new(RealDisk), &self.base_dir, "open");
+        let mut runs = Runs::new(Arc::new(RealDisk), spill, "open");
         let head = base.map(|base| base.head);
         let mut recovered = self.recover(head, &mut |key, value| runs.change(key, value))?;
         let reader = base.map(|base| bases::reader(&RealDisk, &self.base_dir, base));
@@ -40,7 +51,7 @@ impl Opening<'_> {
             let half = found.bad.into_iter().map(|(name, _)| name);
             recovered.left_out_bases = half.collect();
         }
-        Ok((recovered, Some(truth)))
+        Ok((recovered, truth))
     }
 
     /// The newest base that is good to its last byte. Of the others the operator is told, unless

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use super::{KeyRange, OpenError, OpenReport, Read, Store, StoreConfig, StoreError};
+use super::{KeyRange, OpenError, OpenReport, Read, SpaceConfig, Store, StoreConfig, StoreError};
 use crate::base::Clock;
 use crate::base::cipher::FieldKey;
 
@@ -18,6 +19,8 @@ pub(super) fn config(dir: &Path) -> StoreConfig {
         field_key: FieldKey::new([7; 32]),
         clock: Clock::system(),
         phase_file: None,
+        space: SpaceConfig::default(),
+        stuck_after: Duration::from_secs(30),
     }
 }
 

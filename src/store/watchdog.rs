@@ -39,12 +39,12 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Waits 30 s.
-    pub(super) fn new(steps: &Arc<Steps>, health: Arc<Health>) -> Self {
+    /// Waits for `patience`.
+    pub(super) fn new(steps: &Arc<Steps>, health: Arc<Health>, patience: Duration) -> Self {
         Self {
             steps: Arc::downgrade(steps),
             health,
-            patience: Duration::from_secs(30),
+            patience,
             look_every: Duration::from_secs(1),
         }
     }
@@ -81,9 +81,8 @@ mod tests {
         let health = Arc::new(Health::new(dir.path().to_owned()));
         let steps = Arc::new(Steps::default());
         let watchdog = Watchdog {
-            patience: Duration::from_millis(20),
             look_every: Duration::from_millis(1),
-            ..Watchdog::new(&steps, Arc::clone(&health))
+            ..Watchdog::new(&steps, Arc::clone(&health), Duration::from_millis(20))
         };
         for phase in phases {
             steps.enter(*phase);

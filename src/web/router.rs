@@ -90,6 +90,11 @@ impl<S> Route<S> {
         self.toll
     }
 
+    /// The method it answers.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// The handler's future for one request.
     pub(super) fn call(&self, state: Arc<S>, req: Req) -> Running {
         (self.endpoint)(state, req)

@@ -28,11 +28,19 @@ impl Program {
 
     /// The same with these variables in its environment.
     pub(crate) fn start_in(dir: &Path, name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_by(dir, name, command(dir, args).envs(env.iter().copied()))
+    }
+
+    /// The same by another program, which becomes ours: `by` ends where our own line begins.
+    pub(crate) fn start_within(dir: &Path, name: &str, by: &[String], args: &[&str]) -> Self {
+        Self::start_by(dir, name, &mut within(dir, by, args))
+    }
+
+    fn start_by(dir: &Path, name: &str, command: &mut Command) -> Self {
         let out = dir.join(format!("{name}.out"));
         let err = dir.join(format!("{name}.err"));
-        let mut command = command(dir, args);
-        command.stdin(Stdio::null()).envs(env.iter().copied());
         command
+            .stdin(Stdio::null())
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap();
@@ -51,18 +59,22 @@ impl Program {
 
     /// The address after the first `://` that stdout shows behind `mark`, once it is there.
     pub(crate) fn address(&mut self, mark: &str) -> SocketAddr {
+        let listens = self.listens(mark);
+        listens.unwrap_or_else(|ended| panic!("no `{mark}` ({ended:?}):\n{}", self.log()))
+    }
+
+    /// The same, or how it ended.
+    pub(crate) fn listens(&mut self, mark: &str) -> Result<SocketAddr, ExitStatus> {
         let from = Instant::now();
         loop {
             if let Some(address) = address_in(&fs::read_to_string(&self.out).unwrap(), mark) {
-                return address;
+                return Ok(address);
             }
-            let ended = self.child.try_wait().unwrap();
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                return Err(ended);
+            }
             let late = from.elapsed() > START_LIMIT;
-            assert!(
-                ended.is_none() && !late,
-                "no `{mark}` ({ended:?}):\n{}",
-                self.log()
-            );
+            assert!(!late, "no `{mark}`:\n{}", self.log());
             thread::sleep(Duration::from_millis(3));
         }
     }
@@ -123,6 +135,12 @@ pub(crate) fn run(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Said {
     Said::of(output)
 }
 
+/// The same by another program: see [`Program::start_within`].
+pub(crate) fn run_within(dir: &Path, by: &[String], args: &[&str]) -> Said {
+    let mut command = within(dir, by, args);
+    Said::of(command.stdin(Stdio::null()).output().unwrap())
+}
+
 /// The same with a text on its standard input.
 pub(crate) fn run_with_input(dir: &Path, args: &[&str], input: &str) -> Said {
     let mut command = command(dir, args);
@@ -154,10 +172,24 @@ pub(crate) fn send_signal(pid: u32, signal: &str) {
     assert!(status.success(), "{line}");
 }
 
-/// Variables of the caller's shell must not reach a test.
 fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
-    command.current_dir(dir).args(args);
+    let mut command = clean(Command::new(BINARY), dir);
+    command.args(args);
+    command
+}
+
+fn within(dir: &Path, by: &[String], args: &[&str]) -> Command {
+    let Some((first, rest)) = by.split_first() else {
+        return command(dir, args);
+    };
+    let mut command = clean(Command::new(first), dir);
+    command.args(rest).arg(BINARY).args(args);
+    command
+}
+
+/// Variables of the caller's shell must not reach a test.
+fn clean(mut command: Command, dir: &Path) -> Command {
+    command.current_dir(dir);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ZHANGGUI_")) {
         command.env_remove(name);
     }

@@ -17,7 +17,7 @@ use toml::{Table, Value as Toml};
 use crate::http::{Client, Place, Reply};
 use crate::notify::Notify;
 use crate::people::{Buyer, Merchant, Wechat};
-use crate::program::{Program, Said, run};
+use crate::program::{Program, Said, run_within};
 use crate::tap::Tap;
 
 /// What a test may choose before the world starts.
@@ -31,8 +31,14 @@ pub(crate) struct Setup {
     pub(crate) more: Vec<(&'static str, Toml)>,
     /// Whether the simulator may have to refuse something.
     pub(crate) may_be_refused: bool,
+    /// Whether a library inside the server may panic, and be caught.
+    pub(crate) may_panic: bool,
     /// More arguments of `serve`.
     pub(crate) args: Vec<String>,
+    /// What the server finds in its environment.
+    pub(crate) env: Vec<(String, String)>,
+    /// The program that starts the server, up to where its own line begins.
+    pub(crate) by: Vec<String>,
     /// Whether the server follows the simulator's clock, so that [`Wechat::advance`] moves both.
     pub(crate) one_clock: bool,
     /// What stands between the tests and a server of another protocol than plain HTTP/1.1.
@@ -50,7 +56,10 @@ impl Default for Setup {
             pay_within_s: 1800,
             more: vec![],
             may_be_refused: false,
+            may_panic: false,
             args: vec![],
+            env: vec![],
+            by: vec![],
             one_clock: false,
             front: None,
         }
@@ -67,7 +76,7 @@ pub(crate) struct World {
     pub(crate) place: Place,
     pub(crate) wechat: Wechat,
     pub(crate) config: Table,
-    setup: Setup,
+    pub(crate) setup: Setup,
     api_key: String,
     tokens: Mutex<Vec<String>>,
     simulator: Program,
@@ -126,10 +135,21 @@ impl World {
             simulator,
         };
         world.serve();
-        let key = world.command(&["key", "create", "tests"]);
-        assert_eq!(key.code, Some(0), "{key:?}");
-        world.api_key = key.out.trim().to_owned();
+        world.make_key();
         world
+    }
+
+    /// Makes the key that [`World::merchant`] uses; tells what the command said beside it.
+    pub(crate) fn make_key(&mut self) -> String {
+        let key = self.command(&["key", "create", "tests"]);
+        assert_eq!(key.code, Some(0), "{key:?}");
+        self.api_key = key.out.trim().to_owned();
+        key.err
+    }
+
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 
     /// Starts the server on the data that is there, and waits until it listens.
@@ -141,6 +161,22 @@ impl World {
             .set(front.map_or(address, |front| front(address)));
     }
 
+    /// Starts the server and tells how it ended, with what it said, when it does not come up.
+    pub(crate) fn try_serve(&mut self) -> Result<(), (Option<i32>, String)> {
+        self.spawn_server();
+        match self.server().listens("listening on") {
+            Ok(address) => {
+                self.place.set(address);
+                Ok(())
+            }
+            Err(status) => {
+                let said = self.server().log();
+                self.forget_server();
+                Err((status.code(), said))
+            }
+        }
+    }
+
     /// Starts the server without waiting for it.
     pub(crate) fn spawn_server(&mut self) {
         assert!(self.server.is_none(), "it is running");
@@ -148,7 +184,22 @@ impl World {
         let name = format!("server{}", self.starts);
         let mut args = vec!["serve", "--config", "config.toml"];
         args.extend(self.setup.args.iter().map(String::as_str));
-        self.server = Some(Program::start(self.dir.path(), &name, &args));
+        let by = self.with_env(&self.setup.by);
+        self.server = Some(Program::start_within(self.dir.path(), &name, &by, &args));
+    }
+
+    /// `by`, with `env` of the setup between it and our line.
+    fn with_env(&self, by: &[String]) -> Vec<String> {
+        let pairs = self.setup.env.iter();
+        let pairs: Vec<String> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let env = if pairs.is_empty() {
+            vec![]
+        } else {
+            [vec!["env".to_owned()], pairs].concat()
+        };
+        [by.to_vec(), env].concat()
     }
 
     /// SIGKILL.
@@ -179,7 +230,8 @@ impl World {
     /// Runs a command with this world's config.
     pub(crate) fn command(&self, args: &[&str]) -> Said {
         let args = [args, &["--config", "config.toml"]].concat();
-        run(self.dir.path(), &args, &[])
+        let by = self.with_env(&self.setup.by);
+        run_within(self.dir.path(), &by, &args)
     }
 
     pub(crate) fn log(&self) -> String {
@@ -285,7 +337,9 @@ impl Drop for World {
             self.stop();
         }
         let log = self.log();
-        assert!(!log.contains("panicked at"), "the server panicked:\n{log}");
+        let may_panic = self.setup.may_panic;
+        let panicked = log.contains("panicked at") || log.contains("(panic)");
+        assert!(may_panic || !panicked, "the server panicked:\n{log}");
         for secret in self.secrets() {
             assert!(!log.contains(&secret), "the log tells a secret:\n{log}");
         }
@@ -333,6 +387,7 @@ fn config(setup: &Setup, wechat: &str, notifies: &Tap, upstream: &Tap) -> Table 
     set("server.listen", "127.0.0.1:0".into());
     set("server.public_url", notifies.url().into());
     set("store.data_dir", "data".into());
+    set("store.reserve_mb", 1.into());
     set(
         "store.field_key",
         "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=".into(),

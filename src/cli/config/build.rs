@@ -5,7 +5,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 
 use super::sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+    Access, Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 use super::settle::Settled;
 use crate::base::Secret;
@@ -137,8 +137,12 @@ impl Table<'_> {
                 journal_bytes: self.number::<u64>("base_mb")? << 20,
                 keep: Duration::from_secs(self.number("base_keep_s")?),
             },
+            reserve_mb: self.number("reserve_mb")?,
+            min_free_mb: self.number("min_free_mb")?,
             field_key: FieldKey::new(key.reveal().as_slice().try_into().ok()?),
             phase_file: None,
+            stuck_after: Duration::from_secs(30),
+            access: Access::Whole,
         })
     }
 

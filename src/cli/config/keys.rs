@@ -177,6 +177,8 @@ pub const KEYS: &[Key] = &[
     plain("store", "base_every_h", Rule::Number(1, 720), "24"),
     plain("store", "base_mb", Rule::Number(1, 65536), "256"),
     plain("store", "base_keep_s", Rule::Number(0, 2_592_000), "86400"),
+    plain("store", "reserve_mb", Rule::Number(0, 65_536), "64"),
+    plain("store", "min_free_mb", Rule::Number(0, 1_048_576), "1024"),
     required(secret("store", "field_key", Rule::Key32)),
     plain("token", "ttl_s", Rule::Number(1, 31_536_000), "7200"),
     required(secret("token", "salt", Rule::Text(1, 256))),

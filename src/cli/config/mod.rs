@@ -25,7 +25,8 @@ pub use fault::{Fault, FaultKind, Faults, Place};
 pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
 pub use rules::{host_of, is_loopback_url};
 pub use sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Tls, TlsFiles, Token, Wechat,
+    Access, Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Tls, TlsFiles, Token,
+    Wechat,
 };
 pub use tls::{BadPair, read_pair};
 

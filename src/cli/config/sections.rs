@@ -86,10 +86,30 @@ pub struct Store {
     pub segment_mb: u64,
     /// When base files are made, and how long old ones stay.
     pub bases: BasePlan,
+    /// The size of the file that holds room for the day the disk is full, in MiB.
+    pub reserve_mb: u64,
+    /// Below so much free space new orders are refused, in MiB.
+    pub min_free_mb: u64,
     /// The key that seals phones and session keys at rest.
     pub field_key: FieldKey,
     /// Where the writer says what it is doing; no key of the file, `serve --phase-file` sets it.
     pub phase_file: Option<PathBuf>,
+    /// How long the writer may take for one step; `serve --stuck-after-s` sets it, for tests.
+    pub stuck_after: Duration,
+    /// Whether the store is only looked at; `serve --read-only` sets it.
+    pub access: Access,
+}
+
+/// What may be done to the data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    Whole,
+    /// It is looked at and left as it is.
+    ReadOnly {
+        /// A directory of this run, for what has to be built.
+        scratch: PathBuf,
+    },
 }
 
 /// `[token]`: buyers' tokens.
