@@ -4,6 +4,7 @@
 //! calls others. Nothing here knows a business rule or a route of ours.
 
 mod answer;
+mod bare;
 mod client;
 mod connection;
 mod connection_h2;

@@ -28,11 +28,26 @@ impl Program {
 
     /// The same with these variables in its environment.
     pub(crate) fn start_in(dir: &Path, name: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = command(dir, args);
+        command.envs(env.iter().copied());
+        Self::spawn(dir, name, command)
+    }
+
+    /// The same, where it may have only `most` files open.
+    pub(crate) fn start_with_descriptors(most: u32, dir: &Path, name: &str, args: &[&str]) -> Self {
+        let plain = command(dir, args);
+        let mut limited = Command::new("sh");
+        let line = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        limited.args(["-c", &line]).arg(plain.get_program());
+        limited.args(plain.get_args()).current_dir(dir);
+        Self::spawn(dir, name, limited)
+    }
+
+    fn spawn(dir: &Path, name: &str, mut command: Command) -> Self {
         let out = dir.join(format!("{name}.out"));
         let err = dir.join(format!("{name}.err"));
-        let mut command = command(dir, args);
-        command.stdin(Stdio::null()).envs(env.iter().copied());
         command
+            .stdin(Stdio::null())
             .stdout(File::create(&out).unwrap())
             .stderr(File::create(&err).unwrap());
         let child = command.spawn().unwrap();

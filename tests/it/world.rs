@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) one_clock: bool,
     /// What stands between the tests and a server of another protocol than plain HTTP/1.1.
     pub(crate) front: Option<Front>,
+    /// How many files the server may have open, if not as many as this test.
+    pub(crate) descriptors: Option<u32>,
 }
 
 /// Opens a relay to the address of a server and says where it is.
@@ -52,6 +54,7 @@ impl Default for Setup {
             may_be_refused: false,
             args: vec![],
             one_clock: false,
+            descriptors: None,
             front: None,
         }
     }
@@ -148,7 +151,11 @@ impl World {
         let name = format!("server{}", self.starts);
         let mut args = vec!["serve", "--config", "config.toml"];
         args.extend(self.setup.args.iter().map(String::as_str));
-        self.server = Some(Program::start(self.dir.path(), &name, &args));
+        let dir = self.dir.path();
+        self.server = Some(match self.setup.descriptors {
+            None => Program::start(dir, &name, &args),
+            Some(most) => Program::start_with_descriptors(most, dir, &name, &args),
+        });
     }
 
     /// SIGKILL.
