@@ -3,6 +3,11 @@
 //! [`Router`] holds routes as rows of a table, [`Server`] carries requests to them, [`Client`]
 //! calls others. Nothing here knows a business rule or a route of ours.
 
+mod acme;
+mod acme_client;
+mod acme_kept;
+mod acme_order;
+mod acme_plan;
 mod answer;
 mod client;
 mod connection;
@@ -15,6 +20,7 @@ mod id;
 #[cfg(test)]
 pub(crate) mod local;
 mod pace;
+mod plain;
 mod proxies;
 mod reach;
 mod request;
@@ -29,10 +35,12 @@ pub use bytes::Bytes;
 pub use hyper::header;
 pub use hyper::{Method, StatusCode};
 
+pub use acme::{Acme, AcmeConfig, BadAcme};
 pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};
 pub use id::RequestId;
+pub use plain::{OurNames, PlainListener};
 pub use proxies::TrustedProxies;
 pub use reach::{Reach, Stage};
 pub use request::Req;
@@ -42,6 +50,7 @@ pub use router::{Anyone, Caller, Route, Router, route};
 pub use server::{Deadlines, Limits, Server};
 pub use tls::Tls;
 pub use tls_identity::{BadIdentity, Identity};
+pub use tls_keys::Standing;
 
 #[cfg(test)]
 mod tests;

@@ -227,7 +227,7 @@ async fn secured<S: Send + Sync + 'static>(
             // The authority has what it wanted, however it goes away.
             let _ = stream.shutdown().await;
         }
-        Ok(Err(why)) => tracing::debug!(%peer, %why, "TLS 握手没有成功"),
-        Err(_) => tracing::debug!(%peer, "TLS 握手没有在期限内完成"),
+        Ok(Err(why)) => tracing::trace!(%peer, %why, "TLS 握手没有成功"),
+        Err(_) => tracing::trace!(%peer, "TLS 握手没有在期限内完成"),
     }
 }
