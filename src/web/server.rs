@@ -204,7 +204,7 @@ async fn secured<S: Send + Sync + 'static>(
             // The authority has what it wanted, however it goes away.
             let _ = stream.shutdown().await;
         }
-        Ok(Err(why)) => tracing::debug!(peer = peer.text(), %why, "TLS 握手没有成功"),
-        Err(_) => tracing::debug!(peer = peer.text(), "TLS 握手没有在期限内完成"),
+        Ok(Err(why)) => tracing::trace!(peer = peer.text(), %why, "TLS 握手没有成功"),
+        Err(_) => tracing::trace!(peer = peer.text(), "TLS 握手没有在期限内完成"),
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod acme;
 mod bad_input;
 mod bad_values;
 mod bills;
@@ -30,6 +31,7 @@ mod notifications;
 mod notify;
 mod orders;
 mod paying;
+mod pebble;
 mod people;
 mod phone;
 mod probes;
