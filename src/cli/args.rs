@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use super::config::is_domain;
 use crate::base::Day;
 use crate::sandbox::VerifyMode;
 
@@ -85,6 +86,12 @@ pub enum Command {
 /// `serve`
 #[derive(Debug, Args)]
 pub struct Serve {
+    /// 用这个域名提供 HTTPS，证书自动申请和续期；可写多次，第一个是主域名 · serve HTTPS as this name
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    pub domain: Vec<String>,
+    /// 证书机构联系用的邮箱 · the mail address given to the certificate authority
+    #[arg(long, value_name = "EMAIL", requires = "domain")]
+    pub email: Option<String>,
     /// 崩溃测试用：写盘线程把自己在做什么写进这个文件的首字节 · for crash tests
     #[arg(long, value_name = "FILE", hide = true)]
     pub phase_file: Option<PathBuf>,
@@ -97,6 +104,14 @@ pub struct Serve {
     /// 测试用：写盘多少秒没有进展就退出 · for tests: give up a writer that is stuck this long
     #[arg(long, value_name = "S", hide = true)]
     pub stuck_after_s: Option<u64>,
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let wanted = "应是域名，如 shop.example.com · a host name such as shop.example.com";
+    match is_domain(text) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(wanted.to_owned()),
+    }
 }
 
 /// `demo`

@@ -1,5 +1,6 @@
 //! The certificate of the public listener: shown from files, taken anew when they change.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,11 +8,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::check::{Words, words};
-use super::config::{self, BadPair, Config, Tls, TlsFiles};
+use super::check::{Doubt, doubts};
+use super::config::{self, BadPair, Config, HttpListen, Tls, TlsFiles};
 use super::exit::Failure;
-use crate::base::Timestamp;
-use crate::web::{self, Identity};
+use crate::base::Clock;
+use crate::web::{self, Acme, AcmeConfig, Identity, OurNames, PlainListener};
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -27,20 +28,159 @@ pub(super) struct FromFiles {
     read: [Option<Stamp>; 2],
 }
 
-/// The certificate that `config` asks for; what a browser would not like of it is said aloud.
+/// What the public listener shows, and how it stays fresh.
+pub(super) enum Certificate {
+    /// From the merchant's files.
+    Files(FromFiles),
+    /// From an authority.
+    Acme(Box<Acme>),
+}
+
+/// The certificate that `config` asks for, with the listener beside it that an authority may look
+/// at; what a browser would not like of it is said aloud.
 ///
 /// # Errors
 /// [`Failure::Wrong`] when it cannot be shown.
-pub(super) fn of(config: &Config, now: Timestamp) -> Result<Option<FromFiles>, Failure> {
-    let Tls::Files(files) = &config.server.tls else {
-        return Ok(None);
-    };
-    let (certificate, identity) = FromFiles::load(files.clone())?;
-    let host = config::host_of(&config.server.public_url).unwrap_or_default();
-    for Doubt { cause, remedy } in doubts(&identity, host, now) {
-        tracing::error!("[server.tls] cert_file {}。处理：{}。", cause.zh, remedy.zh);
+pub(super) fn certificate(
+    config: &Config,
+    clock: &Clock,
+    plain: Option<&PlainListener>,
+) -> Result<Option<Certificate>, Failure> {
+    match &config.server.tls {
+        Tls::Off => Ok(None),
+        Tls::Files(files) => {
+            let (certificate, identity) = FromFiles::load(files.clone())?;
+            let host = config::host_of(&config.server.public_url).unwrap_or_default();
+            for Doubt { cause, remedy } in doubts(&identity, host, clock.now()) {
+                tracing::error!("[server.tls] cert_file {}。处理：{}。", cause.zh, remedy.zh);
+            }
+            Ok(Some(Certificate::Files(certificate)))
+        }
+        Tls::Acme(asked) => {
+            let asked = AcmeConfig {
+                directory: asked.directory.clone(),
+                roots: asked.roots.clone(),
+                email: asked.email.clone(),
+                names: asked.domains.clone(),
+                dir: config.store.data_dir.join("acme"),
+                has_plain: plain.is_some(),
+            };
+            let acme = Acme::open(asked, clock.clone());
+            let acme = acme.map_err(|why| Failure::failed("无法启用 TLS", why))?;
+            Ok(Some(Certificate::Acme(Box::new(acme))))
+        }
     }
-    Ok(Some(certificate))
+}
+
+impl Certificate {
+    /// What the listener shows.
+    pub(super) fn tls(&self) -> &web::Tls {
+        match self {
+            Self::Files(files) => &files.tls,
+            Self::Acme(acme) => acme.tls(),
+        }
+    }
+
+    /// Keeps it fresh, for ever; `asked` is a SIGHUP.
+    pub(super) async fn keep(self, asked: Arc<Notify>) {
+        match self {
+            Self::Files(files) => files.keep(asked).await,
+            Self::Acme(acme) => acme.keep(asked).await,
+        }
+    }
+}
+
+/// The public listener's certificate, and the plain listener beside it.
+pub(super) struct Secured {
+    certificate: Certificate,
+    plain: Option<PlainListener>,
+    names: OurNames,
+}
+
+impl Secured {
+    /// What `config` asks for, if it asks for TLS.
+    ///
+    /// # Errors
+    /// [`Failure`]: a certificate that cannot be shown, an address that cannot be had.
+    pub(super) async fn of(config: &Config, clock: &Clock) -> Result<Option<Self>, Failure> {
+        let plain = plain(config).await?;
+        let Some(certificate) = certificate(config, clock, plain.as_ref())? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            plain,
+            names: our_names(config, certificate.tls()),
+            certificate,
+        }))
+    }
+
+    /// What the public listener shows.
+    pub(super) fn tls(&self) -> &web::Tls {
+        self.certificate.tls()
+    }
+
+    /// Where plain HTTP sends people to HTTPS, if it does.
+    pub(super) fn plain(&self) -> Option<SocketAddr> {
+        self.plain.as_ref().map(PlainListener::local_addr)
+    }
+
+    /// Keeps the certificate fresh and answers on the plain listener, for ever; `asked` is a
+    /// SIGHUP.
+    pub(super) async fn keep(self, asked: Arc<Notify>) {
+        let tls = self.tls().clone();
+        let answering = async {
+            if let Some(plain) = self.plain {
+                plain.serve(tls, self.names).await;
+            }
+        };
+        tokio::join!(answering, self.certificate.keep(asked));
+    }
+}
+
+async fn plain(config: &Config) -> Result<Option<PlainListener>, Failure> {
+    let (listen, is_asked) = match (&config.server.tls, config.server.http_listen) {
+        (Tls::Off, _) | (_, HttpListen::Nowhere) => return Ok(None),
+        (_, HttpListen::IfFree(listen)) => (listen, false),
+        (_, HttpListen::At(listen)) => (listen, true),
+    };
+    match PlainListener::bind(listen).await {
+        Ok(bound) => Ok(Some(bound)),
+        Err(why) if is_asked => {
+            let what = format!("无法监听 [server.tls] http_listen {listen}");
+            Err(Failure::failed(&what, why))
+        }
+        Err(why) => {
+            tracing::warn!(%why, "无法监听 {listen}，不跳转到 https；只用 TLS-ALPN-01 申请证书");
+            Ok(None)
+        }
+    }
+}
+
+/// Our names, each with where HTTPS is reached at it.
+fn our_names(config: &Config, tls: &web::Tls) -> OurNames {
+    let url = config.server.public_url.strip_prefix("https://");
+    let at = url.map(|rest| rest.split('/').next().unwrap_or(rest));
+    let host = config::host_of(&config.server.public_url);
+    let listed = match &config.server.tls {
+        Tls::Acme(acme) => acme.domains.clone(),
+        Tls::Files(_) | Tls::Off => tls.standing().names,
+    };
+    let listed = listed.into_iter().filter(|name| config::is_domain(name));
+    let port = config.server.listen.port();
+    let mut names: OurNames = listed
+        .map(|name| {
+            let name = name.to_ascii_lowercase();
+            let at = match port {
+                443 | 0 => name.clone(),
+                port => format!("{name}:{port}"),
+            };
+            (name, at)
+        })
+        .collect();
+    if let (Some(host), Some(at)) = (host, at) {
+        names.insert(host.to_ascii_lowercase(), at.to_owned());
+    }
+    names
 }
 
 impl FromFiles {
@@ -56,13 +196,8 @@ impl FromFiles {
         Ok((Self { tls, files, read }, identity))
     }
 
-    /// What the listener shows.
-    pub(super) fn tls(&self) -> &web::Tls {
-        &self.tls
-    }
-
     /// Takes the files anew when they have changed or `asked` says so, for ever.
-    pub(super) async fn keep(mut self, asked: Arc<Notify>) {
+    async fn keep(mut self, asked: Arc<Notify>) {
         let mut seen = self.read;
         loop {
             tokio::select! {
@@ -91,7 +226,11 @@ impl FromFiles {
                     "已换上新证书"
                 );
             }
-            Err(bad) => tracing::error!("新证书不能用，仍用原来的证书：{}", shown(&bad)),
+            Err(bad) => {
+                let why = shown(&bad);
+                self.tls.failed(&why, None);
+                tracing::error!("新证书不能用，仍用原来的证书：{why}");
+            }
         }
     }
 }
@@ -110,51 +249,4 @@ fn stamp(path: &Path) -> Option<Stamp> {
     let found = std::fs::metadata(path).ok()?;
     let changed = (found.mtime(), found.mtime_nsec());
     Some((found.dev(), found.ino(), found.size(), changed.0, changed.1))
-}
-
-/// What a browser would not like of a certificate that can be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Doubt {
-    /// What is wrong.
-    pub(super) cause: Words,
-    /// What mends it.
-    pub(super) remedy: Words,
-}
-
-/// What a browser at `host` (empty: nobody knows which) would not like of `identity` at `now`.
-pub(super) fn doubts(identity: &Identity, host: &str, now: Timestamp) -> Vec<Doubt> {
-    let (from, to) = (identity.starts_at(), identity.ends_at());
-    let mut doubts = vec![];
-    if to <= now {
-        doubts.push(Doubt {
-            cause: words(format!("的证书已在 {to} 到期"), format!("ended on {to}")),
-            remedy: words("续期后换上新文件", "renew it and replace the files"),
-        });
-    }
-    if now < from {
-        doubts.push(Doubt {
-            cause: words(
-                format!("的证书从 {from} 才生效"),
-                format!("does not begin before {from}"),
-            ),
-            remedy: words(
-                "换上已生效的证书；若日期不对，校准本机时间（timedatectl）",
-                "use one that is valid; if the date is wrong, set the clock (timedatectl)",
-            ),
-        });
-    }
-    if !host.is_empty() && !identity.covers(host) {
-        let names = identity.names().join(" ");
-        doubts.push(Doubt {
-            cause: words(
-                format!("的证书不含 public_url 的域名 {host}（证书里是 {names}）"),
-                format!("is not for {host}, the host of public_url (it is for {names})"),
-            ),
-            remedy: words(
-                "换上含这个域名的证书，或改正 [server] public_url",
-                "use a certificate for that name, or mend [server] public_url",
-            ),
-        });
-    }
-    doubts
 }

@@ -8,6 +8,7 @@ mod certificates;
 pub mod check;
 pub mod config;
 pub mod demo;
+mod descriptors;
 pub mod exit;
 pub mod follow;
 pub mod init;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::config::{Access, Config, Merchant, Pay};
 use super::exit::Failure;
-use super::systemd;
+use super::{descriptors, systemd};
 use crate::base::x509::Certificate;
 use crate::base::{Clock, Timestamp};
 use crate::shop::console::ConsoleRule;
@@ -32,7 +32,17 @@ pub(super) async fn bind(
     listen: SocketAddr,
     clock: Clock,
 ) -> Result<Server, Failure> {
-    let limits = config.limits.web.clone();
+    let mut limits = config.limits.web.clone();
+    let listeners = 1 + usize::from(config.admin.listen.is_some());
+    let room = descriptors::most_connections() / listeners;
+    if room < limits.max_connections {
+        tracing::warn!(
+            room,
+            wanted = limits.max_connections,
+            "系统允许打开的文件数（ulimit -n）不够，最多同时打开的连接数已降低"
+        );
+        limits.max_connections = room;
+    }
     let proxies = TrustedProxies::parse(&config.server.trusted_proxies);
     let proxies = proxies.map_err(|why| Failure::failed("[server] trusted_proxies 有误", why))?;
     let bound = Server::bind(listen, limits, proxies, clock).await;

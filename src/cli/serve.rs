@@ -10,11 +10,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::args::Serve;
-use super::config::{self, Access, Config};
+use super::certificates::Secured;
+use super::config::{self, Access, Config, Domains};
 use super::exit::Failure;
 use super::socket::AdminSocket;
 use super::tempdir::TempDir;
-use super::{certificates, follow, log, parts, staff, systemd, term};
+use super::{follow, log, parts, staff, systemd, term};
 use crate::base::Clock;
 use crate::routes;
 use crate::shop::{Shop, jobs};
@@ -29,7 +30,11 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`Failure::Wrong`] for the configuration, [`Failure::Failed`] for everything else.
 pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
-    let mut config = config::load(path, environment())?;
+    let domains = Domains {
+        names: args.domain,
+        email: args.email,
+    };
+    let mut config = config::load_for(path, environment(), &domains)?;
     config.store.phase_file = args.phase_file;
     if let Some(seconds) = args.stuck_after_s {
         config.store.stuck_after = Duration::from_secs(seconds);
@@ -41,6 +46,7 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
         config.store.access = Access::ReadOnly { scratch };
     }
     let _log = log::start(config.log.format, &config.log.level).map_err(Failure::Failed)?;
+    raise_file_limit();
     block_on(async {
         let mut stop = Stop::listen()?;
         let clock = Clock::system();
@@ -48,9 +54,9 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
             follow::simulator(url, &config, clock.clone()).await?;
         }
         let mut server = parts::bind(&config, config.server.listen, clock.clone()).await?;
-        let certificate = certificates::of(&config, clock.now())?;
-        if let Some(certificate) = &certificate {
-            server = server.secured_by(certificate.tls().clone());
+        let secured = Secured::of(&config, &clock).await?;
+        if let Some(secured) = &secured {
+            server = server.secured_by(secured.tls().clone());
         }
         let running = Running::start(config, server, clock).await?;
         term::say(format!(
@@ -60,11 +66,14 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
         if let Some(admin) = running.admin {
             term::say(format!("admin on http://{admin}"));
         }
+        if let Some(plain) = secured.as_ref().and_then(Secured::plain) {
+            term::say(format!("redirecting from http://{plain}"));
+        }
         systemd::ready();
         let mut beside = JoinSet::new();
         beside.spawn(systemd::stay_alive(Arc::clone(running.shop())));
-        if let Some(certificate) = certificate {
-            beside.spawn(certificate.keep(stop.hung_up()));
+        if let Some(secured) = secured {
+            beside.spawn(secured.keep(stop.hung_up()));
         }
         let failed = tokio::select! {
             () = stop.wanted() => None,
@@ -78,6 +87,22 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
             Some(why) => Err(Failure::failed("存储出错，服务已停止", why)),
         }
     })
+}
+
+/// Allows this process as many open files as the system lets it have: each connection is one.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    let wanted = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(why) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%why, ?current, "打开文件数的上限没有提高，同时的连接会少一些");
+    }
 }
 
 /// Runs `work` to its end on a new runtime.

@@ -83,6 +83,22 @@ impl Client {
         Self::over(trusting(public_roots())?.with_no_client_auth())
     }
 
+    /// A client that trusts these roots (PEM) and no other.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`] when there is no certificate among them that can be a root.
+    pub fn with_roots(roots: &str) -> Result<Self, ClientError> {
+        let bad = || ClientError::NotSent("里面没有可用的根证书".to_owned());
+        let mut store = rustls::RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(roots.as_bytes()) {
+            store.add(root.map_err(|_| bad())?).map_err(|_| bad())?;
+        }
+        if store.is_empty() {
+            return Err(bad());
+        }
+        Self::over(trusting(store)?.with_no_client_auth())
+    }
+
     /// A client that shows this certificate (chain and private key, PEM) to peers that ask for it.
     ///
     /// # Errors

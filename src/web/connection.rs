@@ -16,25 +16,25 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Deadlines;
 use super::answer::{Peer, answer};
+use super::bare::Shaped;
 use super::pace::Pace;
 use super::server::Site;
 
 /// Carries requests from `stream` to the router until either side ends it.
-///
-/// To a head that is too long hyper answers 431, and 400 to what is not HTTP: bare, without a
-/// request id. (`pipeline_flush` would swallow them.)
 pub(super) async fn carry<S, T>(site: &Site<S>, stream: T, peer: &Peer)
 where
     S: Send + Sync + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let pace = Pace::new();
-    let io = TokioIo::new(Paced {
+    let paced = Paced {
         stream,
         pace: &pace,
-    });
+    };
+    let io = TokioIo::new(Shaped::new(paced, &site.ids, peer));
     let serving = http1::Builder::new()
-        // Answers are small: one copy costs less than the kernel's writev.
+        // Answers are small: one copy costs less than the kernel's writev. `pipeline_flush` would
+        // swallow what hyper answers by itself.
         .writev(false)
         .max_buf_size(site.limits.max_head_bytes)
         .max_header_size(site.limits.max_head_bytes)
@@ -143,18 +143,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<'_, T> {
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, from)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, from)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,7 +3,13 @@
 //! [`Router`] holds routes as rows of a table, [`Server`] carries requests to them, [`Client`]
 //! calls others. Nothing here knows a business rule or a route of ours.
 
+mod acme;
+mod acme_client;
+mod acme_kept;
+mod acme_order;
+mod acme_plan;
 mod answer;
+mod bare;
 mod client;
 mod connection;
 mod connection_h2;
@@ -18,6 +24,7 @@ mod limits;
 pub(crate) mod local;
 mod metrics;
 mod pace;
+mod plain;
 mod proxies;
 mod reach;
 mod request;
@@ -33,6 +40,7 @@ pub use bytes::Bytes;
 pub use hyper::header;
 pub use hyper::{Method, StatusCode};
 
+pub use acme::{Acme, AcmeConfig, BadAcme};
 pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};
@@ -40,6 +48,7 @@ pub use gate::{Toll, forged};
 pub use id::RequestId;
 pub use limits::{Deadlines, Limits, PerAddress};
 pub use metrics::HttpMetrics;
+pub use plain::{OurNames, PlainListener};
 pub use proxies::TrustedProxies;
 pub use reach::{Reach, Stage};
 pub use request::Req;
@@ -49,6 +58,7 @@ pub use router::{Anyone, Caller, Route, Router, route};
 pub use server::Server;
 pub use tls::Tls;
 pub use tls_identity::{BadIdentity, Identity};
+pub use tls_keys::Standing;
 
 #[cfg(test)]
 mod tests;

@@ -49,13 +49,7 @@ impl HttpError {
     }
 
     pub(super) fn into_response(self, id: RequestId) -> Response {
-        let shown = Shown {
-            code: self.code,
-            message: &self.message,
-            request_id: id.as_str(),
-            detail: self.detail.as_ref(),
-        };
-        let mut response = json(self.status, &shown);
+        let mut response = with_body(self.status, JSON, shown(&self, id).into());
         if let Some(seconds) = self.retry_after_s {
             let headers = response.headers_mut();
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -73,6 +67,17 @@ struct Shown<'a> {
     detail: Option<&'a serde_json::Value>,
 }
 
+/// `error` as the body of the answer with this id.
+pub(super) fn shown(error: &HttpError, id: RequestId) -> Vec<u8> {
+    let shown = Shown {
+        code: error.code,
+        message: &error.message,
+        request_id: id.as_str(),
+        detail: error.detail.as_ref(),
+    };
+    in_json(&shown, 128)
+}
+
 /// An answer whose body is `view` as JSON.
 pub fn json(status: StatusCode, view: &impl Serialize) -> Response {
     long_json(status, view, 128)
@@ -80,9 +85,13 @@ pub fn json(status: StatusCode, view: &impl Serialize) -> Response {
 
 /// The same for a `view` of about `bytes`: a list that grows by doubling is copied five times.
 pub fn long_json(status: StatusCode, view: &impl Serialize, bytes: usize) -> Response {
+    with_body(status, JSON, in_json(view, bytes).into())
+}
+
+fn in_json(view: &impl Serialize, bytes: usize) -> Vec<u8> {
     let mut body = Vec::with_capacity(bytes);
     serde_json::to_writer(&mut body, view).expect("views have text keys and no failing fields");
-    with_body(status, JSON, body.into())
+    body
 }
 
 /// An answer without a body.

@@ -1,10 +1,11 @@
 //! Who holds a connection: so many in all, so many of one address.
 //!
-//! When there is no seat left the connection that has been idle longest is closed in favour of the
-//! newcomer, so that idle connections, however many, keep nobody out. One that is being answered
-//! is never closed.
+//! When there is no seat left an idle connection is closed in favour of the newcomer, so that idle
+//! connections, however many, keep nobody out: the one that has been idle longest of the address
+//! that holds most, or of all when nobody holds more than one. One that is being answered is never
+//! closed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,10 +18,17 @@ use crate::base::Household;
 /// How often a newcomer looks again when nobody was idle.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// How long a request may take that began when its connection was to be closed.
+const LAST_ANSWER: Duration = Duration::from_secs(30);
+
+/// How many seats are given up at once when the system has no descriptors left.
+const SPARE: usize = 8;
+
 /// All connections of one server.
 pub(super) struct Seats {
     opened: Instant,
-    most: usize,
+    /// What was asked for.
+    wanted: usize,
     most_per_address: usize,
     taken: Mutex<Taken>,
     freed: Notify,
@@ -31,9 +39,13 @@ pub(super) struct Seats {
 /// A seat's place is corrected only when its turn comes: requests move nothing.
 #[derive(Default)]
 struct Taken {
+    /// How many there are: what was asked for, or fewer.
+    most: usize,
     next: u64,
     queue: BTreeMap<Place, Arc<Seat>>,
     households: HashMap<Household, BTreeMap<u64, Arc<Seat>>>,
+    /// Households by how many seats they hold.
+    by_size: BTreeSet<(usize, Household)>,
 }
 
 /// Microseconds after the seats were opened, and the seat's number.
@@ -65,11 +77,15 @@ pub(super) enum Share {
 
 impl Seats {
     pub(super) fn new(most: usize, most_per_address: usize) -> Arc<Self> {
+        let taken = Taken {
+            most: most.max(1),
+            ..Taken::default()
+        };
         Arc::new(Self {
             opened: Instant::now(),
-            most: most.max(1),
+            wanted: most.max(1),
             most_per_address: most_per_address.max(1),
-            taken: Mutex::default(),
+            taken: Mutex::new(taken),
             freed: Notify::new(),
         })
     }
@@ -80,36 +96,55 @@ impl Seats {
         loop {
             match self.try_take(from, share) {
                 Took::Seat(seat) => return Some(Seated(seat)),
-                Took::Nothing => return None,
-                Took::Later => {
-                    // Nobody tells when a connection turns idle: that would cost every request.
-                    let _ = tokio::time::timeout(LOOK_AGAIN, self.freed.notified()).await;
+                Took::SeatOf(seat) => {
+                    // Its descriptor should be gone before the next connection needs one.
+                    self.freed().await;
+                    return Some(Seated(seat));
                 }
+                Took::Nothing => return None,
+                Took::Later => self.freed().await,
             }
         }
     }
 
-    /// Closes the connection that has been idle longest, if any is idle.
-    pub(super) fn close_longest_idle(&self) -> bool {
+    /// Closes some idle connections and goes on with fewer seats, at least half of what was asked
+    /// for: the system has no descriptors left, and others than connections need some.
+    pub(super) fn shrink(&self) -> usize {
         let mut taken = self.lock();
-        let found = taken.longest_idle(self.now_us());
-        found.is_some_and(|seat| taken.close(&seat))
+        let open = taken.queue.len();
+        let fewer = open.saturating_sub(SPARE).max(self.wanted / 2);
+        taken.most = taken.most.min(fewer.max(1));
+        let (now_us, over) = (self.now_us(), open.saturating_sub(taken.most));
+        let closed = (0..over.max(1)).map_while(|_| {
+            let seat = taken.dispensable(now_us)?;
+            taken.close(&seat).then_some(())
+        });
+        closed.count()
+    }
+
+    /// Waits until a seat is given back, but not for long.
+    pub(super) async fn freed(&self) {
+        // Nobody tells when a connection turns idle: that would cost every request.
+        let _ = tokio::time::timeout(LOOK_AGAIN, self.freed.notified()).await;
     }
 
     fn try_take(self: &Arc<Self>, from: Household, share: Share) -> Took {
         let mut taken = self.lock();
-        if share == Share::Fair && taken.count(from) >= self.most_per_address {
-            let Some(longest) = taken.longest_idle_of(from) else {
-                return Took::Nothing;
-            };
-            taken.close(&longest);
-        } else if taken.queue.len() >= self.most {
-            let Some(longest) = taken.longest_idle(self.now_us()) else {
-                return Took::Later;
-            };
-            taken.close(&longest);
-        }
-        Took::Seat(taken.seat(self, from))
+        let closed = if share == Share::Fair && taken.count(from) >= self.most_per_address {
+            match taken.longest_idle_of(from) {
+                Some(seat) => seat,
+                None => return Took::Nothing,
+            }
+        } else if taken.queue.len() >= taken.most {
+            match taken.dispensable(self.now_us()) {
+                Some(seat) => seat,
+                None => return Took::Later,
+            }
+        } else {
+            return Took::Seat(taken.seat(self, from));
+        };
+        taken.close(&closed);
+        Took::SeatOf(taken.seat(self, from))
     }
 
     fn now_us(&self) -> u64 {
@@ -122,7 +157,10 @@ impl Seats {
 }
 
 enum Took {
+    /// One that was free.
     Seat(Arc<Seat>),
+    /// One whose connection is being closed.
+    SeatOf(Arc<Seat>),
     Nothing,
     Later,
 }
@@ -142,8 +180,17 @@ impl Taken {
         });
         self.queue.insert((now_us, number), Arc::clone(&seat));
         let own = self.households.entry(household).or_default();
+        self.by_size.remove(&(own.len(), household));
         own.insert(number, Arc::clone(&seat));
+        self.by_size.insert((own.len(), household));
         seat
+    }
+
+    /// The seat that is to be given to another, if any is idle.
+    fn dispensable(&mut self, now_us: u64) -> Option<Arc<Seat>> {
+        let greediest = self.by_size.last().filter(|(count, _)| *count > 1);
+        let of_it = greediest.and_then(|(_, household)| self.longest_idle_of(*household));
+        of_it.or_else(|| self.longest_idle(now_us))
     }
 
     fn count(&self, household: Household) -> usize {
@@ -189,11 +236,17 @@ impl Taken {
         let Some(own) = self.households.get_mut(&seat.household) else {
             return false;
         };
-        let removed = own.remove(&seat.number);
+        let before = own.len();
+        if own.remove(&seat.number).is_none() {
+            return false;
+        }
+        self.by_size.remove(&(before, seat.household));
         if own.is_empty() {
             self.households.remove(&seat.household);
+        } else {
+            self.by_size.insert((own.len(), seat.household));
         }
-        removed.is_some()
+        true
     }
 }
 
@@ -228,9 +281,16 @@ impl Seated {
         Arc::clone(&self.0)
     }
 
-    /// Waits until the seat was given to another.
+    /// Waits until the seat was given to another, and what had just begun on it is answered.
     pub(super) async fn closed(&self) {
         self.0.closed.notified().await;
+        let answered = async {
+            while self.0.idle_from().is_none() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        // Whoever asks on and on is not let stay by that.
+        let _ = tokio::time::timeout(LAST_ANSWER, answered).await;
     }
 }
 
@@ -240,3 +300,7 @@ impl Drop for Seated {
         self.0.seats.freed.notify_one();
     }
 }
+
+#[cfg(test)]
+#[path = "seats_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! The listener: accepts within the limit, hands connections on, drains at the end.
 //!
-//! Beyond `max_connections` the longest idle one gives way. When none is idle nothing is accepted
-//! until one ends: newcomers wait in the kernel's queue instead of being turned away.
+//! Beyond `max_connections` an idle one gives way. When none is idle nothing is accepted until one
+//! ends: newcomers wait in the kernel's queue instead of being turned away.
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use tokio::io::AsyncWriteExt;
@@ -28,9 +27,6 @@ use super::tls::{Spoken, Tls};
 use super::{Limits, Router, TrustedProxies};
 use crate::base::metrics::Present;
 use crate::base::{Clock, Household};
-
-/// How long to leave the listener alone after it failed, for instance out of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A bound listener that does not serve yet.
 pub struct Server {
@@ -176,10 +172,10 @@ async fn accept_all<S: Send + Sync + 'static>(
                 }
             }
             Err(error) => {
-                // Out of descriptors, most likely: an idle connection holds one.
-                let closed_idle = site.seats.close_longest_idle();
-                tracing::warn!(%error, closed_idle, "接受连接失败，稍后再试");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                // Out of descriptors, most likely: idle connections hold some.
+                let closed = site.seats.shrink();
+                tracing::warn!(%error, closed, "接受连接失败，已关闭一些空闲连接，稍后再试");
+                site.seats.freed().await;
             }
         }
     }
@@ -225,7 +221,7 @@ async fn secured<S: Send + Sync + 'static>(
             // The authority has what it wanted, however it goes away.
             let _ = stream.shutdown().await;
         }
-        Ok(Err(why)) => tracing::debug!(peer = peer.text(), %why, "TLS 握手没有成功"),
-        Err(_) => tracing::debug!(peer = peer.text(), "TLS 握手没有在期限内完成"),
+        Ok(Err(why)) => tracing::trace!(peer = peer.text(), %why, "TLS 握手没有成功"),
+        Err(_) => tracing::trace!(peer = peer.text(), "TLS 握手没有在期限内完成"),
     }
 }

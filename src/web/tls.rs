@@ -15,7 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::tls_identity::Identity;
-use super::tls_keys::Keys;
+use super::tls_keys::{Keys, Standing};
+use crate::base::Timestamp;
 
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
@@ -58,6 +59,14 @@ impl Tls {
         Ok(tls)
     }
 
+    /// Has no certificate yet, and can show an authority what it asks to see.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn waiting() -> io::Result<Self> {
+        Self::new(&[HTTP_2, HTTP_1, ACME])
+    }
+
     fn new(protocols: &[&[u8]]) -> io::Result<Self> {
         let keys = Arc::new(Keys::default());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -80,6 +89,21 @@ impl Tls {
     /// Shows `identity` from the next handshake on; open connections stay.
     pub fn show(&self, identity: &Identity) {
         self.keys.show(identity);
+    }
+
+    /// Which certificate is shown, and whether a newer one could be had.
+    pub fn standing(&self) -> Standing {
+        self.keys.standing()
+    }
+
+    /// Notes that a newer certificate could not be had, why, and when that is tried again.
+    pub fn failed(&self, why: &str, next_try_at: Option<Timestamp>) {
+        self.keys.failed(why, next_try_at);
+    }
+
+    /// Where challenges of an authority are put.
+    pub(super) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// Waits for the peer's first byte and agrees with it on keys and a protocol.

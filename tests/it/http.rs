@@ -128,7 +128,7 @@ impl Client {
     ) -> io::Result<Reply> {
         let address = self.place.get().ok_or(io::ErrorKind::NotConnected)?;
         let (mut stream, kept) = match self.open.take() {
-            Some((known, stream)) if known == address => (stream, true),
+            Some((known, stream)) if known == address && !has_ended(&stream) => (stream, true),
             _ => (self.connect(address)?, false),
         };
         let request = request_bytes(method, target, headers, body);
@@ -154,6 +154,16 @@ impl Client {
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(BufReader::new(stream))
     }
+}
+
+/// Whether the peer has closed a connection that nothing is expected on.
+fn has_ended(stream: &BufReader<TcpStream>) -> bool {
+    let stream = stream.get_ref();
+    let peeked = stream
+        .set_nonblocking(true)
+        .and_then(|()| stream.peek(&mut [0]));
+    let waits = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    stream.set_nonblocking(false).is_err() || !waits
 }
 
 /// The bytes of a request with a length.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod acme;
 mod alerts;
 mod attacks;
 mod attacks_console;
@@ -35,6 +36,8 @@ mod https;
 mod https_reload;
 mod json_log;
 mod licenses;
+mod limits;
+mod limits_rates;
 mod login;
 mod metrics;
 mod mini;
@@ -42,6 +45,7 @@ mod notifications;
 mod notify;
 mod orders;
 mod paying;
+mod pebble;
 mod people;
 mod phone;
 mod power;
@@ -57,6 +61,7 @@ mod replay;
 mod running;
 mod secure;
 mod sessions;
+mod siege;
 mod small_disk;
 mod snapshot;
 mod source;

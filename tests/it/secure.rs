@@ -26,7 +26,7 @@ pub(crate) const SHOP: &str = "shop.example.com";
 /// An authority that only tests trust.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    root: CertificateDer<'static>,
+    pub(crate) root: CertificateDer<'static>,
     pub(crate) root_pem: String,
 }
 
@@ -72,20 +72,29 @@ impl Authority {
         versions: &[&'static SupportedProtocolVersion],
         protocols: &[&str],
     ) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = protocols
-            .iter()
-            .map(|name| name.as_bytes().to_vec())
-            .collect();
-        Arc::new(config)
+        client(&self.root, versions, protocols)
     }
+}
+
+/// A client that trusts `root` and offers `protocols` by ALPN.
+pub(crate) fn client(
+    root: &CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+    protocols: &[&str],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(root.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
+    Arc::new(config)
 }
 
 impl Pair {
@@ -117,7 +126,7 @@ pub(crate) fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> io::Re
     Ok(secured)
 }
 
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| Runtime::new().unwrap())
 }

@@ -20,6 +20,16 @@ pub(crate) fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> boo
     }
 }
 
+/// Watches that it `holds` for `long`: for what must not happen.
+#[track_caller]
+pub(crate) fn stays(long: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let from = Instant::now();
+    while from.elapsed() < long {
+        assert!(holds(), "after {:?} no more: {what}", from.elapsed());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Tells the log of the run, past the capture of a test that passes.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -43,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) one_clock: bool,
     /// What stands between the tests and a server of another protocol than plain HTTP/1.1.
     pub(crate) front: Option<Front>,
+    /// How many files the server may have open, if not as many as this test.
+    pub(crate) descriptors: Option<u32>,
 }
 
 /// Opens a relay to the address of a server and says where it is.
@@ -61,6 +63,7 @@ impl Default for Setup {
             env: vec![],
             by: vec![],
             one_clock: false,
+            descriptors: None,
             front: None,
         }
     }
@@ -184,7 +187,11 @@ impl World {
         let name = format!("server{}", self.starts);
         let mut args = vec!["serve", "--config", "config.toml"];
         args.extend(self.setup.args.iter().map(String::as_str));
-        let by = self.with_env(&self.setup.by);
+        let mut by = self.with_env(&self.setup.by);
+        if let Some(most) = self.setup.descriptors {
+            let line = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+            by = [vec!["sh".to_owned(), "-c".to_owned(), line], by].concat();
+        }
         self.server = Some(Program::start_within(self.dir.path(), &name, &by, &args));
     }
 

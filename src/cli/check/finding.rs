@@ -55,7 +55,7 @@ pub struct Finding {
 }
 
 /// `zh` and `en` together.
-pub(in crate::cli) fn words(zh: impl Into<String>, en: impl Into<String>) -> Words {
+pub(super) fn words(zh: impl Into<String>, en: impl Into<String>) -> Words {
     Words {
         zh: zh.into(),
         en: en.into(),

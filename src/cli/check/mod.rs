@@ -22,8 +22,8 @@ use crate::base::Clock;
 use crate::web::Client;
 use crate::wechat::{Trace, Wechat};
 
-pub(in crate::cli) use finding::words;
 pub use finding::{Finding, Topic, Verdict, Words};
+pub(in crate::cli) use tls::{Doubt, doubts};
 
 /// Looks at the file at `path` with `environment`, asks whom it names, and prints what it finds.
 ///
@@ -80,7 +80,7 @@ async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
             findings.extend(found);
         }
         let server = &config.server;
-        let certificate = certificates::of(&config, clock.now())?;
+        let certificate = certificates::certificate(&config, &clock, None)?;
         let tls = certificate.map(|certificate| certificate.tls().clone());
         let stand_in = hosts::stand_in(server.listen, tls).await;
         findings.extend(hosts::public_url(&client, &server.public_url, stand_in).await);

@@ -1,8 +1,7 @@
 //! The certificate of the public listener: can it be shown, and would a browser take it.
 
-use super::finding::{Finding, Topic, words};
+use super::finding::{Finding, Topic, Words, words};
 use crate::base::Timestamp;
-use crate::cli::certificates::{Doubt, doubts};
 use crate::cli::config::{self, Server, Tls};
 use crate::web::Identity;
 
@@ -53,4 +52,51 @@ fn dates(identity: &Identity, now: Timestamp) -> Finding {
         }
         RENEW_DAYS.. => Finding::good(Topic::Network, seen),
     }
+}
+
+/// What a browser would not like of a certificate that can be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Doubt {
+    /// What is wrong.
+    pub(in crate::cli) cause: Words,
+    /// What mends it.
+    pub(in crate::cli) remedy: Words,
+}
+
+/// What a browser at `host` (empty: nobody knows which) would not like of `identity` at `now`.
+pub(in crate::cli) fn doubts(identity: &Identity, host: &str, now: Timestamp) -> Vec<Doubt> {
+    let (from, to) = (identity.starts_at(), identity.ends_at());
+    let mut doubts = vec![];
+    if to <= now {
+        doubts.push(Doubt {
+            cause: words(format!("的证书已在 {to} 到期"), format!("ended on {to}")),
+            remedy: words("续期后换上新文件", "renew it and replace the files"),
+        });
+    }
+    if now < from {
+        doubts.push(Doubt {
+            cause: words(
+                format!("的证书从 {from} 才生效"),
+                format!("does not begin before {from}"),
+            ),
+            remedy: words(
+                "换上已生效的证书；若日期不对，校准本机时间（timedatectl）",
+                "use one that is valid; if the date is wrong, set the clock (timedatectl)",
+            ),
+        });
+    }
+    if !host.is_empty() && !identity.covers(host) {
+        let names = identity.names().join(" ");
+        doubts.push(Doubt {
+            cause: words(
+                format!("的证书不含 public_url 的域名 {host}（证书里是 {names}）"),
+                format!("is not for {host}, the host of public_url (it is for {names})"),
+            ),
+            remedy: words(
+                "换上含这个域名的证书，或改正 [server] public_url",
+                "use a certificate for that name, or mend [server] public_url",
+            ),
+        });
+    }
+    doubts
 }

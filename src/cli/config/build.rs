@@ -119,6 +119,7 @@ impl Table<'_> {
             trusted_proxies: self.settled.list(self.section, "trusted_proxies")?.to_vec(),
             metrics_token: self.secret("metrics_token")?,
             tls: super::tls::section(self.settled)?,
+            http_listen: super::tls::http_listen(self.settled)?,
         })
     }
 

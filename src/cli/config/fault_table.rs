@@ -47,9 +47,39 @@ const TABLE: &[(&str, usize, &str, FaultKind)] = &[
     ("[server.tls]\nmode = \"on\"", 9, "[server.tls] mode", Range),
     (
         "[server.tls]\nmode = \"acme\"",
+        8,
+        "[server.tls] acme_domains",
+        Missing,
+    ),
+    (
+        "[server.tls]\nacme_domains = [\"*.example.com\"]",
         9,
-        "[server.tls] mode",
-        NotYet,
+        "[server.tls] acme_domains",
+        Range,
+    ),
+    (
+        "[server.tls]\nacme_email = \"boss\"",
+        9,
+        "[server.tls] acme_email",
+        Range,
+    ),
+    (
+        "[server.tls]\nacme_directory = \"http://acme.example.com\"",
+        9,
+        "[server.tls] acme_directory",
+        Range,
+    ),
+    (
+        "[server.tls]\nacme_ca_file = \"/nonexistent/c\"",
+        9,
+        "[server.tls] acme_ca_file",
+        File,
+    ),
+    (
+        "[server.tls]\nhttp_listen = \"80\"",
+        9,
+        "[server.tls] http_listen",
+        Range,
     ),
     (
         "[server.tls]\nmode = \"files\"\nkey_file = \"k\"",

@@ -26,8 +26,12 @@ pub enum Rule {
     ApiBaseOrEmpty,
     /// Addresses or networks, such as `10.0.0.0/8`.
     Networks,
-    /// A list of words.
-    Words,
+    /// Host names, such as `shop.example.com`.
+    Domains,
+    /// An IP address and a port, `auto`, or empty.
+    HttpListen,
+    /// A mail address, or empty.
+    Email,
     /// What stands in the slots of a message's template: `thing1=title`.
     MessageFields,
     /// A page of the mini program, or empty.
@@ -168,9 +172,16 @@ pub const KEYS: &[Key] = &[
     plain("server.tls", "mode", TLS_MODES, "off"),
     plain("server.tls", "cert_file", Rule::Path, ""),
     plain("server.tls", "key_file", Rule::Path, ""),
-    plain("server.tls", "acme_domains", Rule::Words, ""),
-    plain("server.tls", "acme_email", Rule::Text(0, 254), ""),
-    plain("server.tls", "acme_directory", Rule::Text(0, 1024), ""),
+    plain("server.tls", "acme_domains", Rule::Domains, ""),
+    plain("server.tls", "acme_email", Rule::Email, ""),
+    plain("server.tls", "acme_directory", Rule::ApiBaseOrEmpty, ""),
+    plain(
+        "server.tls",
+        "acme_ca_file",
+        Rule::Pem(Pem::Certificate),
+        "",
+    ),
+    plain("server.tls", "http_listen", Rule::HttpListen, "auto"),
     plain("store", "data_dir", Rule::Path, "data"),
     plain("store", "cache_mb", Rule::Number(1, 65_536), "64"),
     plain("store", "segment_mb", Rule::Number(1, 1024), "64"),

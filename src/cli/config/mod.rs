@@ -4,6 +4,9 @@
 //! same without touching either. What it cannot know (does WeChat answer?) is asked by `check`.
 
 mod build;
+mod domain;
+#[cfg(test)]
+mod domain_tests;
 mod fault;
 #[cfg(test)]
 mod fault_table;
@@ -23,10 +26,10 @@ use std::path::Path;
 
 pub use fault::{Fault, FaultKind, Faults, Place};
 pub use keys::{KEYS, Key, Need, Pem, Rule, Show, variable};
-pub use rules::{host_of, is_loopback_url};
+pub use rules::{host_of, is_domain, is_loopback_url};
 pub use sections::{
-    Access, Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Tls, TlsFiles, Token,
-    Wechat,
+    Access, Acme, Admin, Config, HttpListen, Limits, Log, Merchant, Order, Pay, Server, Store, Tls,
+    TlsFiles, Token, Wechat,
 };
 pub use tls::{BadPair, read_pair};
 
@@ -71,6 +74,32 @@ pub fn parse(
     survey.config.ok_or(survey.faults)
 }
 
+/// What the command line says beside the file: a shop of these names, with HTTPS by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Domains {
+    /// The names of the certificate; empty: the file alone decides.
+    pub names: Vec<String>,
+    /// Whom the authority may write to.
+    pub email: Option<String>,
+}
+
+/// [`load`] for the shop of `domains`.
+///
+/// # Errors
+/// [`Faults`], also where the file says something else than `domains`.
+pub fn load_for(
+    path: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+    domains: &Domains,
+) -> Result<Config, Faults> {
+    let file = path.display().to_string();
+    let mut settled = settle::settle(&read_text(path)?, environment);
+    domain::apply(&mut settled, domains);
+    let survey = surveyed(settled);
+    let list = survey.faults;
+    survey.config.ok_or(Faults { file, list })
+}
+
 /// What can be said of a configuration, good or not.
 #[derive(Debug)]
 pub struct Survey {
@@ -84,7 +113,10 @@ pub struct Survey {
 
 /// Looks at `text` and `environment`.
 pub fn survey(text: &str, environment: impl Iterator<Item = (String, String)>) -> Survey {
-    let mut settled = settle::settle(text, environment);
+    surveyed(settle::settle(text, environment))
+}
+
+fn surveyed(mut settled: settle::Settled) -> Survey {
     pay::check(&mut settled);
     messages::check(&mut settled);
     guessable::check(&mut settled);

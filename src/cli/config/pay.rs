@@ -17,10 +17,8 @@ const PUBLIC_KEY: [&str; 2] = ["wechat_public_key_id", "wechat_public_key_file"]
 const CLIENT_CERT: [&str; 2] = ["v2_client_cert_file", "v2_client_key_file"];
 
 /// Values that a later version serves, each with its reason.
-const NOT_YET: [(&str, &str, &[&str], &str); 2] = [
-    ("server.tls", "mode", &["acme"], "写 files 或 off"),
-    ("backup", "dir", &[], "留空；先用 cp -r 或快照备份数据目录"),
-];
+const NOT_YET: [(&str, &str, &[&str], &str); 1] =
+    [("backup", "dir", &[], "留空；先用 cp -r 或快照备份数据目录")];
 
 /// Adds the faults that only show when keys are seen together.
 pub(super) fn check(settled: &mut Settled) {

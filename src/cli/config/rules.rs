@@ -47,7 +47,9 @@ impl Rule {
                 "写 https://域名，不带查询串；仅本机地址可用 http://".to_owned()
             }
             Self::Networks => "写网段列表，如 [\"10.0.0.0/8\"]".to_owned(),
-            Self::Words => "写文字列表，如 [\"shop.example.com\"]".to_owned(),
+            Self::Domains => "写域名列表，如 [\"shop.example.com\"]，不带通配符和端口".to_owned(),
+            Self::HttpListen => "写 \"auto\"、IP 地址和端口如 \"0.0.0.0:80\"，或留空".to_owned(),
+            Self::Email => "写邮箱地址，不超过 254 字节，或留空".to_owned(),
             Self::MessageFields => {
                 "写「模板字段=来源」的列表，如 [\"thing1=title\", \"amount2=total\"]".to_owned()
             }
@@ -70,7 +72,7 @@ impl Rule {
                 let number = text.parse().ok().filter(|_| digits);
                 number.map(Value::Number).ok_or(Broken::Type("不是整数"))
             }
-            Self::Networks | Self::Words | Self::MessageFields => {
+            Self::Networks | Self::Domains | Self::MessageFields => {
                 let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
                 Ok(Value::List(words.map(str::to_owned).collect()))
             }
@@ -95,7 +97,7 @@ impl Rule {
         match self {
             Self::Number(min, max) if (min..=max).contains(&number) => Ok(()),
             Self::Number(..) => Err(Broken::Range),
-            Self::Networks | Self::Words | Self::MessageFields => {
+            Self::Networks | Self::Domains | Self::MessageFields => {
                 Err(Broken::Type("是数字，应是列表"))
             }
             _ => Err(Broken::Type("是数字，应是文字")),
@@ -105,7 +107,7 @@ impl Rule {
     fn check_list(self, words: &[String]) -> Result<(), Broken> {
         match self {
             Self::Networks => in_range(words.iter().all(|w| network(w))),
-            Self::Words => in_range(words.iter().all(|w| !w.is_empty())),
+            Self::Domains => in_range(words.iter().all(|w| is_domain(w))),
             Self::MessageFields => in_range(words.iter().all(|w| w.parse::<Field>().is_ok())),
             Self::Number(..) => Err(Broken::Type("是列表，应是整数")),
             _ => Err(Broken::Type("是列表，应是文字")),
@@ -115,7 +117,7 @@ impl Rule {
     fn check_text(self, text: &str) -> Result<(), Broken> {
         match self {
             Self::Number(..) => Err(Broken::Type("是文字，应是整数（不加引号）")),
-            Self::Networks | Self::Words | Self::MessageFields => {
+            Self::Networks | Self::Domains | Self::MessageFields => {
                 Err(Broken::Type("是文字，应是列表"))
             }
             _ => in_range(!text.contains(char::is_control) && self.allows(text)),
@@ -129,6 +131,8 @@ impl Rule {
             Self::Choice(words) => words.contains(&text),
             Self::Listen => text.parse::<SocketAddr>().is_ok(),
             Self::ListenOrEmpty => text.is_empty() || text.parse::<SocketAddr>().is_ok(),
+            Self::HttpListen => matches!(text, "" | "auto") || text.parse::<SocketAddr>().is_ok(),
+            Self::Email => text.is_empty() || (text.len() <= 254 && is_email(text)),
             Self::PublicUrl | Self::ApiBaseOrEmpty => text.is_empty() || url(text),
             Self::ApiBase => url(text),
             Self::Key32 => BASE64.decode(text.as_bytes()).is_ok_and(|k| k.len() == 32),
@@ -141,10 +145,32 @@ impl Rule {
             Self::MchId => text.is_empty() || text.parse::<MchId>().is_ok(),
             Self::Path => true,
             Self::Page => text.len() <= 1024 && !text.starts_with('/') && page(text),
-            Self::Number(..) | Self::Networks | Self::Words => false,
+            Self::Number(..) | Self::Networks | Self::Domains => false,
             Self::MessageFields | Self::Pem(_) => false,
         }
     }
+}
+
+/// A host name that an authority can look up: at least two labels, no wildcard, no address.
+///
+/// Source: RFC 1123 · 2.1.
+pub fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let inner = label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        inner && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    let named = text.contains('.') && !last.bytes().all(|b| b.is_ascii_digit());
+    named && text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// Only what would break out of `mailto:` is refused: the authority knows better.
+fn is_email(text: &str) -> bool {
+    let odd = |c: char| !c.is_ascii_graphic() || "?#,;<>\"\\".contains(c);
+    let parts = text.split_once('@');
+    !text.contains(odd) && parts.is_some_and(|(who, host)| !who.is_empty() && is_domain(host))
 }
 
 /// A page and its query; `{order_no}` becomes the order's number.
@@ -259,6 +285,43 @@ fn pem(kind: Pem, path: &str) -> Result<Value, Broken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_domain_is_a_name_that_an_authority_can_look_up() {
+        for good in ["shop.example.com", "xn--fiq228c.cn", "A-1.b", "a.b.c.d.e"] {
+            assert!(is_domain(good), "{good}");
+        }
+        let long = format!("{}.com", "a".repeat(64));
+        for bad in [
+            "",
+            "shop",
+            "*.example.com",
+            "127.0.0.1",
+            "a..b",
+            ".a.b",
+            "a.b.",
+            "-a.b",
+            "a-.b",
+            "a b.c",
+            "a.b:443",
+            "掌柜.cn",
+            "https://a.b",
+            &long,
+        ] {
+            assert!(!is_domain(bad), "{bad}");
+        }
+        assert!(is_email("boss@example.com"));
+        for bad in [
+            "boss",
+            "@example.com",
+            "a@b?x",
+            "a@b,c@d",
+            "a b@c.d",
+            "a@127.0.0.1",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn an_address_is_https_or_on_this_machine() {

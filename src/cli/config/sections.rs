@@ -55,6 +55,8 @@ pub struct Server {
     pub metrics_token: Secret<String>,
     /// `[server.tls]`
     pub tls: Tls,
+    /// `[server.tls] http_listen`; not used without TLS.
+    pub http_listen: HttpListen,
 }
 
 /// `[server.tls]`: whether `listen` speaks TLS, and where its certificate is from.
@@ -64,6 +66,32 @@ pub enum Tls {
     Off,
     /// The merchant has a certificate.
     Files(TlsFiles),
+    /// We get one from an authority.
+    Acme(Acme),
+}
+
+/// Whom to ask for certificates, and for which names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acme {
+    /// The names, in small letters, the main one first.
+    pub domains: Vec<String>,
+    /// Whom the authority may write to; empty: nobody.
+    pub email: String,
+    /// The URL of the authority's directory.
+    pub directory: String,
+    /// The roots (PEM) that the authority itself is trusted by; empty: the public ones.
+    pub roots: String,
+}
+
+/// Where plain HTTP sends people to HTTPS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpListen {
+    /// Nowhere.
+    Nowhere,
+    /// Here, if it can be had: nobody asked for it by name.
+    IfFree(SocketAddr),
+    /// Here.
+    At(SocketAddr),
 }
 
 /// A certificate and its key, in two PEM files that may be replaced at any time.

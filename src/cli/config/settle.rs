@@ -116,6 +116,14 @@ impl Settled {
         });
     }
 
+    /// Sets a key that is otherwise well, as if the file said so.
+    pub(super) fn set(&mut self, (section, name): (&'static str, &'static str), value: Value) {
+        let missing = self.missing_place(section);
+        let values = self.values.entry(section).or_default();
+        let place = values.remove(name).map_or(missing, |(_, place)| place);
+        values.insert(name, (value, place));
+    }
+
     fn value(&self, section: &str, name: &str) -> Option<&Value> {
         self.values.get(section)?.get(name).map(|(value, _)| value)
     }

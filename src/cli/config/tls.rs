@@ -1,12 +1,13 @@
 //! What the keys of `[server.tls]` must be together, and the certificate they name.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::fault::{FaultKind, unreadable};
-use super::sections::{Tls, TlsFiles};
+use super::sections::{Acme, HttpListen, Tls, TlsFiles};
 use super::settle::Settled;
 use crate::base::Secret;
-use crate::web::Identity;
+use crate::web::{Client, Identity};
 
 const TLS: &str = "server.tls";
 
@@ -23,8 +24,29 @@ pub struct BadPair {
 
 /// Adds the faults that only show when keys are seen together.
 pub(super) fn check(settled: &mut Settled) {
-    if plain(settled, "mode").as_deref() == Some("files") {
-        files_check(settled);
+    match plain(settled, "mode").as_deref() {
+        Some("files") => files_check(settled),
+        Some("acme") => acme_check(settled),
+        _ => {}
+    }
+}
+
+fn acme_check(settled: &mut Settled) {
+    if settled
+        .list(TLS, "acme_domains")
+        .is_some_and(<[_]>::is_empty)
+    {
+        let remedy = "写要申请证书的域名，如 [\"shop.example.com\"]，或用 serve --domain";
+        let words = ("mode 是 acme，必填", remedy);
+        settled.add((TLS, "acme_domains"), FaultKind::Missing, words);
+    }
+    let roots = plain(settled, "acme_ca_file").unwrap_or_default();
+    if !roots.is_empty() && Client::with_roots(&roots).is_err() {
+        let words = (
+            "里面没有可用的根证书",
+            "填证书机构自己的根证书（PEM），或留空",
+        );
+        settled.add((TLS, "acme_ca_file"), FaultKind::File, words);
     }
 }
 
@@ -52,7 +74,36 @@ fn files_check(settled: &mut Settled) {
 pub(super) fn section(settled: &Settled) -> Option<Tls> {
     Some(match &*plain(settled, "mode")? {
         "files" => Tls::Files(files(settled)?),
+        "acme" => Tls::Acme(acme(settled)?),
         _ => Tls::Off,
+    })
+}
+
+/// Let's Encrypt, whose certificates every phone trusts.
+const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+fn acme(settled: &Settled) -> Option<Acme> {
+    let domains = settled.list(TLS, "acme_domains")?;
+    let directory = plain(settled, "acme_directory")?;
+    Some(Acme {
+        domains: domains.iter().map(|it| it.to_ascii_lowercase()).collect(),
+        email: plain(settled, "acme_email")?,
+        directory: match directory.is_empty() {
+            true => LETS_ENCRYPT.to_owned(),
+            false => directory,
+        },
+        roots: plain(settled, "acme_ca_file")?,
+    })
+}
+
+/// `auto` is port 80 beside port 443: whoever listens elsewhere has something in front.
+pub(super) fn http_listen(settled: &Settled) -> Option<HttpListen> {
+    let listen: SocketAddr = settled.text("server", "listen")?.reveal().parse().ok()?;
+    Some(match &*plain(settled, "http_listen")? {
+        "" => HttpListen::Nowhere,
+        "auto" if listen.port() == 443 => HttpListen::IfFree((listen.ip(), 80).into()),
+        "auto" => HttpListen::Nowhere,
+        asked => HttpListen::At(asked.parse().ok()?),
     })
 }
 

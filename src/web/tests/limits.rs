@@ -63,7 +63,20 @@ async fn a_long_address_is_414_and_a_long_head_431() {
     );
     let tag = "x".repeat(32 * 1024);
     let request = format!("GET /now HTTP/1.1\r\nhost: t\r\nx-tag: {tag}\r\n\r\n");
-    assert_eq!(server.ask(&request).await.status, 431);
+    let answer = server.ask(&request).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (431, "HEAD_TOO_LARGE")
+    );
+    let path = "x".repeat(66_000);
+    let mut roomy = limits();
+    roomy.max_head_bytes = 128 * 1024;
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: t\r\n\r\n");
+    let answer = start(roomy).await.ask(&request).await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (414, "URI_TOO_LONG")
+    );
     let many = "x-tag: 1\r\n".repeat(101);
     let request = format!("GET /now HTTP/1.1\r\nhost: t\r\n{many}\r\n");
     assert_eq!(server.ask(&request).await.status, 431);
@@ -295,8 +308,17 @@ async fn what_is_not_http_is_refused_and_the_server_goes_on() {
         "HELLO\r\n\r\n",
         "GET /now HTTP/9.9\r\n\r\n",
     ] {
-        assert_eq!(server.ask(junk).await.status, 400, "{junk:?}");
+        let answer = server.ask(junk).await;
+        let said = (answer.status, answer.code());
+        assert_eq!(said, (400, "INVALID_REQUEST".to_owned()), "{junk:?}");
     }
+    let mut used = server.peer().await;
+    assert_eq!(used.get("/now").await.status, 200);
+    used.send("GET /now HTTP/1.1\r\nhost: t\r\n\r\n(HELLO)\r\n\r\n")
+        .await;
+    assert_eq!(used.answer().await.status, 200);
+    assert_eq!(used.answer().await.code(), "INVALID_REQUEST");
+    used.closed().await;
     let twice = "POST /goods HTTP/1.1\r\nhost: t\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
     assert_eq!(server.ask(twice).await.status, 400);
     assert_eq!(server.peer().await.get("/now").await.status, 200);
