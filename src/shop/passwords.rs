@@ -23,7 +23,7 @@ const RETRY_AFTER_S: u64 = 2;
 pub(super) struct Passwords {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
-    judged: AtomicU64,
+    judged: Arc<AtomicU64>,
 }
 
 /// Counts who waits, also when they give up.
@@ -40,7 +40,7 @@ impl Default for Passwords {
         Self {
             turns: Arc::new(Semaphore::new(Self::at_once())),
             waiting: AtomicUsize::new(0),
-            judged: AtomicU64::new(0),
+            judged: Arc::default(),
         }
     }
 }
@@ -52,7 +52,7 @@ impl Passwords {
         (all / 2).max(1)
     }
 
-    /// How many passwords were judged so far: one a login, whether its name exists or not.
+    /// How many hashes were worked out to judge a password: one a login, whether its name exists or not.
     #[cfg(test)]
     pub(super) fn judged(&self) -> u64 {
         self.judged.load(Ordering::Relaxed)
@@ -77,11 +77,12 @@ impl Passwords {
         kept: Option<Secret<String>>,
     ) -> Result<bool, ShopError> {
         let turn = self.turn().await?;
-        self.judged.fetch_add(1, Ordering::Relaxed);
+        let judged = Arc::clone(&self.judged);
         let judging = move || {
             let nobody = nobody();
             let against = kept.as_ref().unwrap_or(nobody);
             let fits = fits(&password, against);
+            judged.fetch_add(1, Ordering::Relaxed);
             fits && kept.is_some()
         };
         Ok(blocking(turn, judging).await)

@@ -52,6 +52,8 @@ fn a_path_in_disguise_leads_nowhere() {
         let filled = filled.replace("{id}", "1").replace("{date}", "2026-01-01");
         let filled = filled.replace(['{', '}'], "");
         let mut targets = disguises(&filled);
+        // A path of one part has no slash to disguise.
+        targets.retain(|target| *target != filled);
         if pattern.starts_with("/admin/") {
             // The merchant's routes are not on this listener, however they are asked for.
             targets.push(filled.clone());
@@ -66,12 +68,9 @@ fn a_path_in_disguise_leads_nowhere() {
                     .anyone()
                     .send(&method, &target, &headers, b"{}")
                     .unwrap();
-                let lost = match reply.status {
-                    400 | 404 | 405 => true,
-                    // A name in the path may hold anything; then the route itself refuses.
-                    401 => pattern.ends_with('}') && pattern.starts_with("/api/"),
-                    _ => false,
-                };
+                // What is not decoded may be the name of an order, and then a token is asked for.
+                let named = reply.status == 401 && bearer == "none" && target.starts_with("/api/");
+                let lost = [400, 404, 405].contains(&reply.status) || named;
                 assert!(lost, "{method} {target}: {} {}", reply.status, reply.text());
             }
         }
