@@ -3,7 +3,10 @@
 //! [`run`] is the program: it reads the command line, does what it says and tells how it ended.
 
 pub mod args;
+pub mod backup;
+mod bars;
 pub mod check;
+pub mod compact;
 pub mod config;
 pub mod demo;
 pub mod exit;
@@ -13,6 +16,7 @@ pub mod log;
 pub mod order;
 pub(crate) mod parts;
 pub mod reconcile;
+pub mod restore;
 pub mod serve;
 pub mod simulator;
 pub mod socket;
@@ -20,6 +24,7 @@ pub mod staff;
 mod systemd;
 pub mod tempdir;
 pub mod term;
+pub mod verify;
 
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::Path;
@@ -57,6 +62,10 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Admin(args) => match args.command {
             AdminCommand::Create { name, .. } => create_admin(config, &name),
         },
+        Command::Backup(args) => backup::run(config, &args.dest),
+        Command::Restore(args) => restore::run(config, &args.source),
+        Command::Verify(args) => verify::run(&args),
+        Command::Compact => compact::run(config),
         Command::Reconcile(args) => reconcile::run(config, &args),
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),

@@ -7,6 +7,7 @@ use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
 use super::systemd;
 use crate::base::Clock;
+use crate::shop::backups::BackupSettings;
 use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
@@ -69,7 +70,11 @@ pub(crate) fn over(
     Ok(Shop::new(store, tokens, wechat, clock, settings))
 }
 
-async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
+/// Opens the store of `config`.
+///
+/// # Errors
+/// As [`shop`].
+pub(super) async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
     let config = StoreConfig {
         data_dir: config.store.data_dir.clone(),
         cache_bytes: config.store.cache_mb * MIB,
@@ -125,6 +130,12 @@ fn settings(config: &Config) -> Settings {
         push: push(config),
         messages: config.messages.clone(),
         spool: config.store.data_dir.clone(),
+        backup: BackupSettings {
+            dir: config.backup.dir.clone(),
+            every: config.backup.every,
+            keep: config.backup.keep,
+            data_dir: config.store.data_dir.clone(),
+        },
         field_key: config.store.field_key.clone(),
     }
 }

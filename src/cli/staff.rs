@@ -1,6 +1,7 @@
 //! `admin`, `key`, `order`, `reconcile`: done by the running server when there is one, else on the
 //! store itself.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::exit::Failure;
-use super::reconcile;
 use super::serve;
 use super::socket::{self, Reply};
+use super::{backup, reconcile};
 use crate::base::{Day, Secret};
 use crate::model::Refusal;
 use crate::routes::order_json;
@@ -39,6 +40,18 @@ pub enum Request {
     KeyCreate {
         /// Its name.
         name: String,
+    },
+    /// Begin to back up the store.
+    #[serde(rename = "backup")]
+    Backup {
+        /// Where to: an absolute path.
+        dest: PathBuf,
+    },
+    /// Tell how far a backup has come.
+    #[serde(rename = "backup.look")]
+    BackupLook {
+        /// Its name.
+        id: String,
     },
     /// Begin to compare the bill of a day.
     #[serde(rename = "reconcile")]
@@ -80,6 +93,8 @@ async fn run(shop: &Arc<Shop>, request: Request) -> Reply {
             let created = shop.create_key(name, now).await;
             created.map(|new| json!({ "id": new.id, "key": new.key.reveal() }))
         }
+        Request::Backup { dest } => backup::begin(shop, dest).await,
+        Request::BackupLook { id } => Ok(backup::look(shop, &id)),
         Request::Reconcile { day } => reconcile::begin(shop, day).await,
         Request::ReconcileLook { day } => reconcile::look(shop, day).await,
     };

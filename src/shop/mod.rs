@@ -5,6 +5,8 @@
 
 mod amending;
 pub mod asking;
+mod backup_schedule;
+pub mod backups;
 pub mod beside;
 mod bill_days;
 mod bill_missing;
@@ -94,6 +96,8 @@ pub struct Settings {
     pub messages: subscribe::Messages,
     /// Where a bill lies while it is compared, in a file without a name.
     pub spool: PathBuf,
+    /// Scheduled backups.
+    pub backup: backups::BackupSettings,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
 }
@@ -109,6 +113,7 @@ pub struct Shop {
     turns: turns::Turns,
     remembered: couriers::Remembered,
     gates: subscribe::Gates,
+    backups: backups::Backups,
     reconciling: tokio::sync::Mutex<()>,
     last_tick: AtomicI64,
 }
@@ -136,6 +141,7 @@ impl Shop {
             turns: turns::Turns::default(),
             remembered: couriers::Remembered::default(),
             gates: subscribe::Gates::default(),
+            backups: backups::Backups::default(),
             reconciling: tokio::sync::Mutex::default(),
             last_tick: AtomicI64::new(0),
         })

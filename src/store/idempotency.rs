@@ -180,7 +180,7 @@ pub fn forget(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, St
 }
 
 /// The number of the day: a key lies by the day on which it was first used.
-fn day(at: Timestamp) -> u32 {
+pub(super) fn day(at: Timestamp) -> u32 {
     let seconds = u64::try_from(at.unix()).unwrap_or(0);
     u32::try_from(seconds / DAY_S).unwrap_or(u32::MAX)
 }

@@ -6,10 +6,14 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod codec;
 mod command;
+mod compacting;
+mod compare;
 #[cfg(test)]
 mod copy_tests;
+mod copying;
 mod counters;
 mod day_rows;
 mod disk;
@@ -32,6 +36,7 @@ mod journal;
 mod keys;
 #[cfg(test)]
 mod live_copy;
+mod manifest;
 mod memory;
 mod open;
 mod open_error;
@@ -47,6 +52,7 @@ mod records;
 mod recover;
 #[cfg(test)]
 mod restart_tests;
+mod restore;
 #[cfg(test)]
 mod samples;
 mod seal;
@@ -61,7 +67,9 @@ mod simulated;
 mod test_home;
 mod token_lists;
 mod token_map;
+mod truth;
 mod tx;
+mod verify;
 mod watchdog;
 mod working_set;
 mod writer;
@@ -85,15 +93,21 @@ pub mod unmatched;
 pub mod users;
 
 pub use answers::{Failure, Page, PageWanted};
-pub use audit::audit_indexes;
+pub use audit::{Audit, RecordFault, Sums, audit, audit_indexes};
+pub use backup::{BackupOrder, Kept, back_up_stopped, kept, remove_kept, sweep_partials};
+pub use compacting::{ask_rebuild, working_set_bytes};
+pub use copying::{CopyError, Doing, FileFault, Onlooker, Reached};
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use manifest::{Listed, Manifest};
 pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
 pub use open_error::OpenError;
 pub use phase::Phase;
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
 pub use rebuild::Progress;
 pub use recover::JournalFault;
+pub use restore::{RestoreOrder, Restored, restore};
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
 pub use tx::Tx;
+pub use verify::{DirKind, Verified, VerifyOrder, Wrong, verify};

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+mod backup;
 mod bad_input;
 mod bad_values;
 mod bills;
@@ -43,5 +44,6 @@ mod tidy;
 mod tidy_imports;
 mod tidy_rules;
 mod truth;
+mod verify;
 mod wait;
 mod world;

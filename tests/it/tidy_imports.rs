@@ -31,6 +31,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("http_body_util", &["web"]),
     ("hyper", &["web"]),
     ("hyper_util", &["web"]),
+    ("indicatif", &["cli"]),
     ("ipnet", &["web"]),
     ("jiff", &["base"]),
     ("md5", &["base"]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 
 use super::sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+    Admin, Backup, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 use super::settle::Settled;
 use crate::base::Secret;
@@ -64,6 +64,11 @@ pub(super) fn config(settled: &Settled) -> Option<Config> {
             section: "limits",
         }
         .limits()?,
+        backup: Table {
+            settled,
+            section: "backup",
+        }
+        .backup()?,
         log: Table {
             settled,
             section: "log",
@@ -266,6 +271,15 @@ impl Table<'_> {
             max_body_bytes: self.number::<usize>("max_body_kb")? * 1024,
             login_per_minute_per_ip: self.number("login_per_minute_per_ip")?,
             requests_per_minute_per_token: self.number("requests_per_minute_per_token")?,
+        })
+    }
+
+    fn backup(self) -> Option<Backup> {
+        let dir = self.text("dir")?;
+        Some(Backup {
+            dir: (!dir.is_empty()).then(|| dir.into()),
+            every: Duration::from_secs(self.number::<u64>("every_h")? * 3600),
+            keep: self.number("keep")?,
         })
     }
 

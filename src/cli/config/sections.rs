@@ -31,6 +31,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[limits]`
     pub limits: Limits,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[log]`
     pub log: Log,
 }
@@ -148,6 +150,17 @@ pub struct Limits {
     pub login_per_minute_per_ip: u32,
     /// How many requests one token may send a minute.
     pub requests_per_minute_per_token: u32,
+}
+
+/// `[backup]`
+#[derive(Debug)]
+pub struct Backup {
+    /// Where scheduled backups go; `None`: there are none.
+    pub dir: Option<PathBuf>,
+    /// What lies between two of them.
+    pub every: Duration,
+    /// How many are kept.
+    pub keep: usize,
 }
 
 /// `[log]`
