@@ -76,6 +76,8 @@ pub enum Command {
     Verify(Verify),
     /// 为已停止的服务器重建工作集，变小 · rebuild the working set of a stopped server, smaller
     Compact,
+    /// 导出 · export
+    Export(Export),
     /// 管理员 · the merchant's people
     Admin(Admin),
     /// 商家后端用的 API 密钥 · API keys for the merchant's own backend
@@ -194,6 +196,35 @@ pub struct Verify {
     /// 输出 JSON · print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// What to export.
+    #[command(subcommand)]
+    pub command: ExportCommand,
+}
+
+/// `export …`
+#[derive(Debug, Subcommand)]
+pub enum ExportCommand {
+    /// 订单表格 CSV，Excel 和 WPS 可直接打开 · orders as CSV for Excel and WPS
+    Orders(ExportOrders),
+}
+
+/// `export orders`
+#[derive(Debug, Args)]
+pub struct ExportOrders {
+    /// 从哪一天下的单（北京时间，含） · placed from this Beijing day on
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Option<Day>,
+    /// 到哪一天（含） · to this day, inclusive
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Option<Day>,
+    /// 写到文件；不给就写到标准输出 · a file; without it standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `reconcile`

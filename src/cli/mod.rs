@@ -10,6 +10,7 @@ pub mod compact;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod export;
 pub mod follow;
 pub mod init;
 pub mod log;
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{AdminCommand, Arguments, Command, KeyCommand, OrderCommand};
+use args::{AdminCommand, Arguments, Command, ExportCommand, KeyCommand, OrderCommand};
 use exit::Failure;
 use staff::Request;
 
@@ -66,6 +67,9 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Restore(args) => restore::run(config, &args.source),
         Command::Verify(args) => verify::run(&args),
         Command::Compact => compact::run(config),
+        Command::Export(args) => match args.command {
+            ExportCommand::Orders(args) => export::orders(config, args),
+        },
         Command::Reconcile(args) => reconcile::run(config, &args),
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::exit::Failure;
 use super::serve;
 use super::socket::{self, Reply};
-use super::{backup, reconcile};
+use super::{backup, export, reconcile};
 use crate::base::{Day, Secret};
 use crate::model::Refusal;
 use crate::routes::order_json;
@@ -52,6 +52,16 @@ pub enum Request {
     BackupLook {
         /// Its name.
         id: String,
+    },
+    /// Give the next rows of the table of orders.
+    #[serde(rename = "export.orders")]
+    ExportOrders {
+        /// Placed on this day or later.
+        from: Option<Day>,
+        /// Placed on this day or earlier.
+        to: Option<Day>,
+        /// Where the part before ended.
+        cursor: Option<String>,
     },
     /// Begin to compare the bill of a day.
     #[serde(rename = "reconcile")]
@@ -95,6 +105,11 @@ async fn run(shop: &Arc<Shop>, request: Request) -> Reply {
         }
         Request::Backup { dest } => backup::begin(shop, dest).await,
         Request::BackupLook { id } => Ok(backup::look(shop, &id)),
+        Request::ExportOrders { from, to, cursor } => {
+            let wanted = export::wanted(from, to);
+            let part = shop.export_orders(wanted, cursor).await;
+            part.map(|part| json!({ "csv": part.csv, "next_cursor": part.next_cursor }))
+        }
         Request::Reconcile { day } => reconcile::begin(shop, day).await,
         Request::ReconcileLook { day } => reconcile::look(shop, day).await,
     };

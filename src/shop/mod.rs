@@ -18,6 +18,7 @@ pub mod closing;
 mod couriers;
 pub mod effects;
 pub mod error;
+pub mod export;
 pub mod fulfil;
 pub mod goods;
 pub mod jobs;

@@ -9,6 +9,10 @@ mod days;
 mod money;
 mod orders;
 mod people;
+#[cfg(test)]
+mod rules_tests;
+#[cfg(test)]
+mod whole;
 mod works;
 
 use std::collections::BTreeMap;

@@ -54,6 +54,13 @@ impl Claim {
     }
 }
 
+#[cfg(test)]
+impl Claim {
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.key
+    }
+}
+
 /// What is known of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {

@@ -70,7 +70,9 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     headers.insert(X_REQUEST_ID, arrival.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let made = Instant::now();
-    pace.answered(made);
+    if response.body().is_whole() {
+        pace.answered(made);
+    }
     // The path only: a query may hold a token.
     tracing::info!(
         target: "access",

@@ -24,6 +24,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bytes", &["web"]),
     ("clap", &["cli"]),
     ("crc32c", &["store"]),
+    ("csv", &["shop"]),
     ("data_encoding", &[]),
     ("flate2", &["sandbox", "wechat"]),
     ("futures_util", &[]),
