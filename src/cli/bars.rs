@@ -28,9 +28,14 @@ impl Bars {
         }
     }
 
+    /// Whether somebody sits before them: stderr is a terminal.
+    pub(super) fn are_seen(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
     /// Shows how far the work has come, on a terminal, once it takes more than a second.
     pub(super) fn show(&self, reached: Reached) {
-        if !std::io::stderr().is_terminal() || self.begun.elapsed() < SHOWN_AFTER {
+        if !self.are_seen() || self.begun.elapsed() < SHOWN_AFTER {
             return;
         }
         let mut shown = self.shown.borrow_mut();

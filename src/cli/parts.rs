@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::bars::Bars;
 use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
 use super::systemd;
@@ -11,7 +12,7 @@ use crate::shop::backups::BackupSettings;
 use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
-use crate::store::{OpenError, Progress, Store, StoreConfig};
+use crate::store::{OpenError, Progress, Store, StoreConfig, reached};
 use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
 use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
@@ -83,7 +84,10 @@ pub(super) async fn open(config: &Config, clock: Clock) -> Result<Store, Failure
         clock,
         phase_file: config.store.phase_file.clone(),
     };
-    let open = move || Store::open(&config, &tell);
+    let open = move || {
+        let bars = Bars::new();
+        Store::open(&config, &|progress| tell(&bars, progress))
+    };
     let opened = tokio::task::spawn_blocking(open).await;
     let opened = opened.map_err(|why| Failure::failed("打开存储时程序出错", why))?;
     let (store, report) = opened.map_err(|error| match error {
@@ -104,8 +108,11 @@ pub(super) async fn open(config: &Config, clock: Clock) -> Result<Store, Failure
 }
 
 /// Tells how far opening has come: a store that was killed takes a while.
-fn tell(progress: Progress) {
+fn tell(bars: &Bars, progress: Progress) {
     systemd::starting();
+    if bars.are_seen() {
+        return bars.show(reached(progress));
+    }
     match progress {
         Progress::Reading { segments, of } => tracing::info!(segments, of, "正在核对账本"),
         Progress::Loading { keys, of } => tracing::info!(keys, of, "正在从账本重建工作集"),

@@ -6,7 +6,8 @@ use super::Merchant;
 use super::merchant::{DAY, day};
 use crate::shop::Shop;
 use crate::shop::export::{ExportWanted, Exported};
-use crate::web::{Body, NobodyReads, Outcome, Pieces, Req, header, made, no_store, with_header};
+use crate::web::{NobodyReads, Outcome, Pieces, Req, header, in_pieces, made};
+use crate::web::{no_store, with_header};
 
 const CSV: &str = "text/csv; charset=utf-8";
 
@@ -18,7 +19,7 @@ pub(super) async fn orders(shop: Arc<Shop>, _: Merchant, req: Req) -> Outcome {
     };
     // What goes wrong before the first row is told as an error.
     let first = shop.export_orders(wanted, None).await?;
-    let (pieces, body) = Body::made();
+    let (pieces, body) = in_pieces();
     tokio::spawn(send(shop, wanted, first, pieces));
     let named = "attachment; filename=\"orders.csv\"";
     let answer = with_header(made(CSV, body), header::CONTENT_DISPOSITION, named);

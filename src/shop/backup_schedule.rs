@@ -23,40 +23,28 @@ pub(super) async fn keep(shop: Arc<Shop>) {
         return;
     };
     loop {
-        let now = shop.clock.now();
-        let pause = match is_due(&settings, dir.clone(), now).await {
-            Ok(None) => {
-                shop.clock.sleep(LOOK_EVERY).await;
-                continue;
-            }
-            Ok(Some(last)) => {
-                tracing::info!(last = last.map(Timestamp::rfc3339), "到了定时备份的时候");
-                shop.back_up(BackupTarget::Scheduled).await.map(drop)
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match pause {
-            Ok(()) => shop.clock.sleep(LOOK_EVERY).await,
-            Err(why) => {
-                tracing::error!(alarm = true, dir = %dir.display(), why, "定时备份没有做成，十分钟后再试");
-                shop.clock.sleep(RETRY).await;
-            }
+        let mut pause = LOOK_EVERY;
+        if is_due(&settings, dir.clone(), shop.clock.now()).await
+            && let Err(why) = shop.back_up(BackupTarget::Scheduled).await
+        {
+            let dir = dir.display();
+            tracing::error!(alarm = true, %dir, why, "定时备份没有做成，十分钟后再试");
+            pause = RETRY;
         }
+        shop.clock.sleep(pause).await;
     }
 }
 
-/// Whether a backup is due at `now`: then, when the last one was made.
-async fn is_due(
-    settings: &BackupSettings,
-    dir: PathBuf,
-    now: Timestamp,
-) -> Result<Option<Option<Timestamp>>, CopyError> {
-    let kept = kept(dir, settings.data_dir.clone()).await?;
+/// Whether a backup is due at `now`, by what lies in `dir`.
+async fn is_due(settings: &BackupSettings, dir: PathBuf, now: Timestamp) -> bool {
+    // A directory that cannot be read lets the backup fail, which is told and counted.
+    let Ok(kept) = kept(dir, settings.data_dir.clone()).await else {
+        return true;
+    };
     let believed = kept.iter().map(|kept| kept.manifest.at);
     // One of tomorrow was made by a clock that was wrong: it holds nothing up.
     let last = believed.filter(|at| *at <= now.plus(AHEAD)).max();
-    let due = last.is_none_or(|last| now.since(last) >= settings.every);
-    Ok(due.then_some(last))
+    last.is_none_or(|last| now.since(last) >= settings.every)
 }
 
 /// What the names of scheduled backups begin with.

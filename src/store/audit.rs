@@ -18,7 +18,7 @@ mod works;
 use std::collections::BTreeMap;
 
 use super::codec::{self, Record};
-use super::compare::Keys;
+use super::keywise::Keys;
 use super::{Read, StoreError, View, keys};
 use crate::base::{Fen, OrderNo};
 

@@ -13,8 +13,8 @@ use super::disk::{Disk, RealDisk, create_private, private_dir};
 use super::format::{self, Format, Place};
 use super::manifest::Manifest;
 use super::open_error::OpenError;
+use super::reading::Reading;
 use super::recover::Home;
-use super::truth::Truth;
 use super::verify::shared_lock;
 use crate::base::Timestamp;
 use crate::base::cipher::FieldKey;
@@ -67,7 +67,7 @@ pub fn restore(
         Some(_) => Home::Ours,
         None => Home::Copy,
     };
-    let truth = Truth::read(source, home, watch, &mut |_, _| ())?;
+    let truth = Reading::read(source, home, watch, &mut |_, _| ())?;
     if truth.format.key_check != format::key_check(&order.field_key) {
         return Err(OpenError::WrongFieldKey.into());
     }
@@ -136,9 +136,9 @@ fn clear(data_dir: &Path) -> Result<(), CopyError> {
     Ok(())
 }
 
-fn take_over(order: &RestoreOrder, truth: &Truth, watch: Onlooker<'_>) -> Result<u64, CopyError> {
+fn take_over(order: &RestoreOrder, truth: &Reading, watch: Onlooker<'_>) -> Result<u64, CopyError> {
     let (source, data_dir) = (order.source.as_path(), order.data_dir.as_path());
-    let mut files = Truth::newest_files(source).map_err(CopyError::io(source))?;
+    let mut files = Reading::newest_files(source).map_err(CopyError::io(source))?;
     let left_out = &truth.recovered.left_out;
     files.retain(|path| {
         left_out
@@ -151,7 +151,7 @@ fn take_over(order: &RestoreOrder, truth: &Truth, watch: Onlooker<'_>) -> Result
     for path in &files {
         bytes += copy((source, data_dir), path, &mut counted)?.bytes;
     }
-    let read = Truth::read_with(data_dir, (&truth.format, Home::Copy), watch, &mut |_, _| ())?;
+    let read = Reading::read_with(data_dir, (&truth.format, Home::Copy), watch, &mut |_, _| ())?;
     if read.end() != truth.end() {
         let (wanted, got) = (truth.end().commit, read.end().commit);
         return Err(CopyError::Behind { wanted, got });
@@ -160,7 +160,7 @@ fn take_over(order: &RestoreOrder, truth: &Truth, watch: Onlooker<'_>) -> Result
 }
 
 /// Lets the directory be opened.
-fn finish(data_dir: &Path, truth: &Truth) -> Result<(), CopyError> {
+fn finish(data_dir: &Path, truth: &Reading) -> Result<(), CopyError> {
     for dir in ["journal", "base", ""] {
         let dir = data_dir.join(dir);
         RealDisk.sync_dir(&dir).map_err(CopyError::io(&dir))?;

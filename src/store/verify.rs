@@ -11,17 +11,17 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 
 use super::audit::{Audit, Sums, audit};
-use super::compare::compare;
 use super::copying::{CopyError, Doing, Onlooker, Reached, differences, size_of, truth_files};
 use super::format::Mark;
 use super::health::Health;
+use super::keywise::compare;
 use super::manifest::{Manifest, instance_text};
 use super::open_error::OpenError;
 use super::read::View;
+use super::reading::{Reading, home_of, reached};
 use super::rebuild::{Content, Latest, rebuild};
 use super::recover::Home;
 use super::seal::Seal;
-use super::truth::{Truth, home_of, reached};
 use super::working_set::SledSet;
 use crate::base::Timestamp;
 
@@ -115,7 +115,7 @@ pub fn verify(order: &VerifyOrder, progress: &dyn Fn(Reached)) -> Result<Verifie
         DirKind::Copy => Home::Copy,
     };
     let mut latest = Latest::default();
-    let read = Truth::read(dir, home, watch, &mut |key, value| {
+    let read = Reading::read(dir, home, watch, &mut |key, value| {
         latest.change(key, value);
     });
     let truth = match read {
@@ -235,7 +235,7 @@ impl Verified {
     }
 
     /// Takes over what the journal came to, and compares it with what is said of it elsewhere.
-    fn found(&mut self, dir: &Path, truth: &Truth) {
+    fn found(&mut self, dir: &Path, truth: &Reading) {
         let end = truth.end();
         self.commit = end.commit;
         self.commit_at = truth.at();

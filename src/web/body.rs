@@ -5,47 +5,47 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Frame, SizeHint};
+use futures_util::Stream;
+use http_body_util::{Either, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
 use tokio::sync::mpsc;
 
 /// How long a peer may take for one piece: slower, and the answer breaks off.
 const PIECE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What an answer carries.
-#[derive(Debug)]
-pub struct Body(Kind);
+pub type Body = Either<Full<Bytes>, StreamBody<Arriving>>;
 
-#[derive(Debug)]
-enum Kind {
-    Whole(Full<Bytes>),
-    Made(mpsc::Receiver<io::Result<Bytes>>),
+/// A body that is there.
+pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Either::Left(Full::new(bytes.into()))
 }
 
-impl Body {
-    /// A body that is there.
-    pub(super) fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(Full::new(bytes)))
-    }
-
-    /// A body that is made while it is sent, and where its pieces are put.
-    pub fn made() -> (Pieces, Self) {
-        let (sender, receiver) = mpsc::channel(1);
-        (Pieces(sender), Self(Kind::Made(receiver)))
-    }
-
-    /// Whether nothing has to be made any more.
-    pub(super) fn is_whole(&self) -> bool {
-        match self.0 {
-            Kind::Whole(_) => true,
-            Kind::Made(_) => false,
-        }
+/// Whether nothing of `body` has to be made any more.
+pub(super) fn is_whole(body: &Body) -> bool {
+    match body {
+        Either::Left(_) => true,
+        Either::Right(_) => false,
     }
 }
 
-impl Default for Body {
-    fn default() -> Self {
-        Self::whole(Bytes::new())
+/// A body that is made while it is sent, and where its pieces are put.
+pub fn in_pieces() -> (Pieces, Body) {
+    let (sender, receiver) = mpsc::channel(1);
+    let arriving = StreamBody::new(Arriving(receiver));
+    (Pieces(sender), Either::Right(arriving))
+}
+
+/// The pieces of a body on their way to the peer.
+#[derive(Debug)]
+pub struct Arriving(mpsc::Receiver<io::Result<Bytes>>);
+
+impl Stream for Arriving {
+    type Item = io::Result<Frame<Bytes>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.0.poll_recv(cx);
+        next.map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }
 
@@ -63,47 +63,22 @@ impl Pieces {
     /// # Errors
     /// [`NobodyReads`]: there is no use in going on.
     pub async fn put(&self, piece: impl Into<Bytes>) -> Result<(), NobodyReads> {
-        let sent = self.0.send_timeout(Ok(piece.into()), PIECE_WITHIN);
-        sent.await.map_err(|_| NobodyReads)
+        let sent = tokio::time::timeout(PIECE_WITHIN, self.0.send(Ok(piece.into())));
+        match sent.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(NobodyReads),
+            Err(_) => {
+                // It must not look whole to a peer that wakes up later.
+                self.break_off("the peer is too slow").await;
+                Err(NobodyReads)
+            }
+        }
     }
 
     /// Breaks the answer off, so that nobody takes what was sent for all of it.
-    pub async fn break_off(self, why: &str) {
+    pub async fn break_off(&self, why: &str) {
         let broken = io::Error::other(why.to_owned());
-        // Nobody is left to be told when this fails.
-        let _ = self.0.send_timeout(Err(broken), PIECE_WITHIN).await;
-    }
-}
-
-impl hyper::body::Body for Body {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        match &mut self.get_mut().0 {
-            Kind::Whole(full) => Pin::new(full)
-                .poll_frame(cx)
-                .map_err(|never| match never {}),
-            Kind::Made(pieces) => pieces
-                .poll_recv(cx)
-                .map(|next| next.map(|p| p.map(Frame::data))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Kind::Whole(full) => full.is_end_stream(),
-            Kind::Made(_) => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Kind::Whole(full) => full.size_hint(),
-            Kind::Made(_) => SizeHint::default(),
-        }
+        // A peer that never reads is cut off by its connection's own end.
+        let _ = tokio::time::timeout(PIECE_WITHIN, self.0.send(Err(broken))).await;
     }
 }

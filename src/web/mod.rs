@@ -25,7 +25,7 @@ pub use bytes::Bytes;
 pub use hyper::header;
 pub use hyper::{Method, StatusCode};
 
-pub use body::{Body, NobodyReads, Pieces};
+pub use body::{Arriving, Body, NobodyReads, Pieces, in_pieces};
 pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};

@@ -7,7 +7,8 @@ use hyper::header::{
 };
 use serde::Serialize;
 
-use super::{Body, RequestId};
+use super::RequestId;
+use super::body::{Body, whole};
 
 /// An answer; all but long tables are whole in memory.
 pub type Response = hyper::Response<Body>;
@@ -88,7 +89,7 @@ pub fn long_json(status: StatusCode, view: &impl Serialize, bytes: usize) -> Res
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Response {
-    let mut response = Response::default();
+    let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = status;
     response
 }
@@ -125,7 +126,7 @@ pub fn with_header(mut response: Response, name: HeaderName, value: &str) -> Res
 }
 
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
-    let mut response = Response::new(Body::whole(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod backup;
+mod backup_schedule;
 mod bad_input;
 mod bad_values;
 mod bills;
@@ -18,6 +19,7 @@ mod endings_paid;
 mod endings_refund;
 mod endings_till;
 mod endings_unpaid;
+mod export;
 mod fulfil;
 mod goods;
 mod http;

@@ -2,8 +2,8 @@
 
 use super::Auditor;
 use crate::base::Day;
-use crate::store::compare::Keys;
 use crate::store::counters;
+use crate::store::keywise::Keys;
 use crate::store::reconciliations::{Change, Reconciliation, key_of};
 use crate::store::records::{DayRowRecord, NumberRecord, ReconciliationRecord, UnmatchedRecord};
 use crate::store::unmatched;

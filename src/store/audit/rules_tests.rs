@@ -8,10 +8,10 @@ use crate::base::{Fen, GoodsId, OutTradeNo, Uid};
 use crate::model::reconcile::Class;
 use crate::model::{OrderStatus, Refund};
 use crate::store::codec::{self, Found, collect};
-use crate::store::compare::journaled;
 use crate::store::counters::{self, Counter};
 use crate::store::due::{self, Work};
 use crate::store::idempotency::day;
+use crate::store::keywise::journaled;
 use crate::store::reconciliations::{class_byte, key_of};
 use crate::store::records::*;
 use crate::store::samples::{self, at, write};
@@ -122,7 +122,7 @@ const ORDERS: &[Rule] = &[
     }),
     ('u', "已完成的订单没有", |tx| {
         order(tx, &shipped(), |order| {
-            order.status = OrderStatus::Completed
+            order.status = OrderStatus::Completed;
         })
     }),
     ('u', "没有全退", |tx| {

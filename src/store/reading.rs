@@ -13,14 +13,14 @@ use super::recover::{Home, OnChange, Recovered, Source, recover};
 use crate::base::Timestamp;
 
 /// What was read.
-pub(super) struct Truth {
+pub(super) struct Reading {
     /// FORMAT.
     pub(super) format: Format,
     /// The journal.
     pub(super) recovered: Recovered,
 }
 
-impl Truth {
+impl Reading {
     /// Reads the truth in `dir`; `on_change` sees every change in the order of the commits.
     pub(super) fn read(
         dir: &Path,
@@ -85,7 +85,7 @@ pub(super) fn home_of(dir: &Path, format: &Format) -> Home {
 }
 
 /// A start's progress as that of a long piece of work.
-pub(super) fn reached(progress: Progress) -> Reached {
+pub fn reached(progress: Progress) -> Reached {
     let (doing, done, of) = match progress {
         Progress::Reading { segments, of } => (Doing::Journal, segments, of),
         Progress::Loading { keys, of } => (Doing::Load, keys, of),
