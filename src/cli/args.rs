@@ -15,6 +15,7 @@ use crate::sandbox::VerifyMode;
     version,
     about = "掌柜：微信小程序的收银台，一个程序、一份配置、一个数据目录\n\
              zhanggui: the till of a WeChat mini program",
+    arg_required_else_help = true,
     disable_help_subcommand = true,
     disable_help_flag = true,
     disable_version_flag = true,
@@ -36,9 +37,12 @@ pub struct Arguments {
     /// 显示版本 · print version
     #[arg(short = 'V', long, action = ArgAction::Version)]
     pub version: Option<bool>,
+    /// 显示所用开源软件的许可证 · print the licences of what is inside
+    #[arg(long, exclusive = true)]
+    pub licenses: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 const HELP: &str = "\

@@ -13,6 +13,7 @@ pub mod exit;
 pub mod export;
 pub mod follow;
 pub mod init;
+mod licenses;
 pub mod log;
 pub mod order;
 pub(crate) mod parts;
@@ -54,7 +55,14 @@ pub fn run() -> ExitCode {
 
 fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     let config = &arguments.config;
-    match arguments.command {
+    if arguments.licenses {
+        return licenses::show();
+    }
+    let Some(command) = arguments.command else {
+        let why = "缺少命令：zhanggui --help 列出全部命令 · a command is missing";
+        return Err(Failure::Wrong(why.to_owned()));
+    };
+    match command {
         Command::Serve(args) => serve::run(config, args),
         Command::Demo(args) => demo::run(&args),
         Command::Sandbox(args) => simulator::run(&args),

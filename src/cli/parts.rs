@@ -80,6 +80,7 @@ pub(super) async fn open(config: &Config, clock: Clock) -> Result<Store, Failure
         data_dir: config.store.data_dir.clone(),
         cache_bytes: config.store.cache_mb * MIB,
         segment_bytes: config.store.segment_mb * MIB,
+        bases: config.store.bases,
         field_key: config.store.field_key.clone(),
         clock,
         phase_file: config.store.phase_file.clone(),

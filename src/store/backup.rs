@@ -137,7 +137,7 @@ fn fill(order: &BackupOrder, partial: &Path, watch: Onlooker<'_>) -> Result<Mani
     let mut tiny = Counted::new(watch, Doing::Copy, 0);
     let mut files = vec![copy((data_dir, partial), FORMAT, &mut tiny)?];
     let reach = order.reach.max(proven_end(data_dir));
-    let truth = Reading::newest_files(data_dir).map_err(CopyError::io(data_dir))?;
+    let truth = Reading::newest_files(data_dir)?;
     let of = size_of(data_dir, &truth).map_err(CopyError::io(data_dir))?;
     let mut counted = Counted::new(watch, Doing::Copy, of);
     for folder in ["journal", "base"] {
@@ -182,7 +182,7 @@ fn described(
     watch: Onlooker<'_>,
 ) -> Result<Manifest, CopyError> {
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let truth = Reading::read(partial, Home::Ours, watch, &mut |_, _| ())?;
+    let truth = Reading::read(partial, Home::Ours, watch)?;
     Ok(Manifest {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         instance: instance_text(truth.format.instance),

@@ -17,6 +17,10 @@ pub(super) trait Disk: Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Gives a file another name; durable once both directories are synced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Opens a file to be read piece by piece.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskReader>>;
+    /// Takes a file away; durable once its directory is synced.
+    fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
@@ -27,6 +31,14 @@ pub(super) trait DiskFile: Send {
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes content and length durable (fdatasync).
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A file open for reading.
+pub(super) trait DiskReader: Send {
+    /// Its length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Fills all of `into` with what stands at `offset`.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
 /// The disk of the machine.
@@ -54,8 +66,26 @@ impl Disk for RealDisk {
         fs::rename(from, to)
     }
 
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskReader>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+}
+
+impl DiskReader for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        self.read_exact_at(into, offset)
     }
 }
 

@@ -1,16 +1,21 @@
 //! The store as the floors above see it: closures in, answers out.
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::backup::{BackupOrder, back_up};
+use super::base_maker::BaseMaker;
+use super::bureau::{BaseState, Bureau, Pin};
 use super::command::{Closure, Ran, Reply};
 use super::copying::{CopyError, Onlooker};
+use super::disk::RealDisk;
+use super::frame::Chain;
 use super::manifest::Manifest;
 use super::memory::MemoryEngine;
 use super::open::{OpenReport, Opened, StoreConfig, open};
@@ -52,9 +57,39 @@ struct InMemory {
 struct OnDisk {
     shared: Arc<Shared>,
     writer: Sender<Message>,
+    bases: Bases,
     /// Wakes the writer where a simulation runs it.
     #[cfg(test)]
     bell: Option<Arc<tokio::sync::Notify>>,
+}
+
+/// The maker of base files, which ends with the store.
+#[derive(Default)]
+struct Bases {
+    bureau: Arc<Bureau>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Bases {
+    /// Ends the maker and waits until it has let go of its files: a block's time.
+    fn end(&self) {
+        self.bureau.stop();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            // A panic of its own was told when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Bases {
+    fn drop(&mut self) {
+        self.bureau.stop();
+    }
 }
 
 impl OnDisk {
@@ -104,6 +139,7 @@ impl Store {
         Self(Engine::Disk(Arc::new(OnDisk {
             shared,
             writer,
+            bases: Bases::default(),
             bell,
         })))
     }
@@ -207,6 +243,38 @@ impl Store {
         CacheTicket(applied.load(Ordering::Acquire))
     }
 
+    /// How the base files stand; nothing for a store in memory.
+    pub fn base_state(&self) -> BaseState {
+        match &self.0 {
+            Engine::Memory(_) => BaseState::default(),
+            Engine::Disk(on_disk) => on_disk.bases.bureau.state(),
+        }
+    }
+
+    /// Keeps all base files and segments where they are, as long as the pin lives.
+    pub fn pin_files(&self) -> Pin {
+        match &self.0 {
+            Engine::Memory(_) => Arc::new(Bureau::default()).pin(),
+            Engine::Disk(on_disk) => on_disk.bases.bureau.pin(),
+        }
+    }
+
+    /// Seals the segment that is being written and begins the next: all that was acknowledged
+    /// before is in files that change no more. It blocks for some syncs of the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the store is closed or has failed.
+    pub fn rotate(&self) -> Result<(), StoreError> {
+        let Engine::Disk(on_disk) = &self.0 else {
+            return Ok(());
+        };
+        let (asked, done) = channel();
+        on_disk.shared.health.check()?;
+        let sent = on_disk.writer.send(Message::Rotate(asked));
+        sent.map_err(|_| StoreError::Unavailable)?;
+        done.recv().map_err(|_| StoreError::Unavailable)
+    }
+
     /// Whether the store can write.
     ///
     /// # Errors
@@ -250,6 +318,7 @@ impl Store {
     /// # Errors
     /// [`CopyError`]; nothing is left behind then.
     pub fn back_up(&self, order: &BackupOrder, watch: Onlooker<'_>) -> Result<Manifest, CopyError> {
+        let _stay = self.pin_files();
         back_up(order, watch)
     }
 
@@ -262,6 +331,7 @@ impl Store {
             Engine::Memory(_) => return Ok(()),
             Engine::Disk(on_disk) => on_disk,
         };
+        on_disk.bases.end();
         let (closed, answer) = oneshot::channel();
         on_disk.shared.health.check()?;
         on_disk.shared.gathering().close(closed, &on_disk.writer)?;
@@ -286,6 +356,18 @@ fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
         clock: config.clock.clone(),
         phase: opened.phase,
     };
+    let maker = BaseMaker {
+        disk: Arc::new(RealDisk),
+        data_dir: config.data_dir.clone(),
+        instance: opened.instance,
+        chain: Chain::Checked,
+        clock: config.clock.clone(),
+        plan: config.bases,
+        bureau: Arc::default(),
+        phase: writer.phase.another()?,
+    };
+    let bureau = Arc::clone(&maker.bureau);
+    let thread = Mutex::new(Some(maker.start(outbox.clone())?));
     let writing = std::thread::Builder::new().name("store-writer".to_owned());
     writing.spawn(move || writer.run())?;
     let watchdog = Watchdog::new(&shared.steps, opened.health);
@@ -294,6 +376,7 @@ fn start(config: &StoreConfig, opened: Opened) -> std::io::Result<OnDisk> {
     Ok(OnDisk {
         shared,
         writer: outbox,
+        bases: Bases { bureau, thread },
         #[cfg(test)]
         bell: None,
     })

@@ -132,6 +132,8 @@ fn come_up(disk: &SimDisk, home: Home) -> Result<(Recovered, Vec<u64>), String> 
         chain: Chain::Checked,
         home,
         instance: None,
+        base: None,
+        before_serial: None,
         progress: &|_| (),
     };
     let mut commits = BTreeMap::new();

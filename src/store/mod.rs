@@ -7,6 +7,9 @@
 mod answers;
 mod audit;
 mod backup;
+mod base_maker;
+mod bases;
+mod bureau;
 mod codec;
 mod command;
 mod compacting;
@@ -42,6 +45,7 @@ mod open;
 mod open_error;
 #[cfg(test)]
 mod open_tests;
+mod open_truth;
 mod order_list;
 mod phase;
 #[cfg(test)]
@@ -54,6 +58,7 @@ mod recover;
 #[cfg(test)]
 mod restart_tests;
 mod restore;
+mod retention;
 #[cfg(test)]
 mod samples;
 mod seal;
@@ -64,10 +69,12 @@ mod set;
 mod sim_disk;
 #[cfg(test)]
 mod simulated;
+mod sorted;
 #[cfg(test)]
 mod test_home;
 mod token_lists;
 mod token_map;
+mod truth;
 mod tx;
 mod verify;
 mod watchdog;
@@ -95,6 +102,7 @@ pub mod users;
 pub use answers::{Failure, Page, PageWanted};
 pub use audit::{Audit, RecordFault, Sums, audit, audit_indexes};
 pub use backup::{BackupOrder, Kept, back_up_stopped, kept, remove_kept, sweep_partials};
+pub use bureau::{BasePlan, BaseState, Pin};
 pub use compacting::{ask_rebuild, working_set_bytes};
 pub use copying::{CopyError, Doing, FileFault, Onlooker, Reached};
 pub use error::StoreError;
@@ -102,7 +110,7 @@ pub use front::{CacheChange, CacheTicket, Store};
 pub use manifest::{Listed, Manifest};
 pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
 pub use open_error::OpenError;
-pub use phase::Phase;
+pub use phase::{Beside, Phase};
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
 pub use reading::reached;
 pub use rebuild::Progress;
@@ -110,5 +118,6 @@ pub use recover::JournalFault;
 pub use restore::{RestoreOrder, Restored, restore};
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
+pub use sorted::BadSorted;
 pub use tx::Tx;
 pub use verify::{DirKind, Verified, VerifyOrder, Wrong, verify};

@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::bases;
+use super::bureau::BasePlan;
 use super::disk::{Disk, RealDisk, private_dir};
 use super::floor;
 use super::format::{self, Format, Mark, Place};
@@ -14,8 +16,8 @@ use super::health::{Health, REBUILD};
 use super::journal::{Journal, Setup};
 use super::open_error::OpenError;
 use super::phase::{Phase, PhaseFile};
-use super::rebuild::{Content, Latest, Progress, rebuild};
-use super::recover::{Home, JournalFault, OnChange, Recovered, Source, recover};
+use super::rebuild::{Content, Progress, rebuild};
+use super::recover::Recovered;
 use super::seal::Seal;
 use super::working_set::SledSet;
 use crate::base::cipher::FieldKey;
@@ -30,6 +32,8 @@ pub struct StoreConfig {
     pub cache_bytes: u64,
     /// A journal segment of this many bytes is full.
     pub segment_bytes: u64,
+    /// When base files are made.
+    pub bases: BasePlan,
     /// The key that fields are sealed with; a store knows its own again.
     pub field_key: FieldKey,
     /// For the time in each frame.
@@ -68,6 +72,8 @@ pub struct OpenReport {
     pub found: Found,
     /// The last commit.
     pub commit: u64,
+    /// The commit of the base that was read from; `None`: from the journal's beginning.
+    pub base: Option<u64>,
     /// Journal segments read.
     pub segments: usize,
     /// Bytes of a frame that was being written when the power went; nobody had been told of it.
@@ -86,17 +92,19 @@ pub(super) struct Opened {
     pub(super) health: Arc<Health>,
     pub(super) mark: Mark,
     pub(super) phase: PhaseFile,
+    pub(super) instance: [u8; 16],
     pub(super) report: OpenReport,
 }
 
 /// One opening, step by step.
-struct Opening<'o> {
-    config: &'o StoreConfig,
-    progress: &'o dyn Fn(Progress),
-    journal_dir: PathBuf,
-    sled_dir: PathBuf,
-    found: Found,
-    format: Option<Format>,
+pub(super) struct Opening<'o> {
+    pub(super) config: &'o StoreConfig,
+    pub(super) progress: &'o dyn Fn(Progress),
+    pub(super) journal_dir: PathBuf,
+    pub(super) base_dir: PathBuf,
+    pub(super) sled_dir: PathBuf,
+    pub(super) found: Found,
+    pub(super) format: Option<Format>,
 }
 
 /// Opens the store of `config`.
@@ -112,7 +120,7 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
     make_data_dir(data_dir).map_err(at(data_dir))?;
     let lock = format::lock(data_dir).map_err(|error| OpenError::lock(data_dir, error))?;
     let opening = Opening::look(config, progress)?;
-    let (recovered, latest) = opening.read_journal()?;
+    let (recovered, truth) = opening.read_journal()?;
     let left_out = opening.leave_out(&recovered).map_err(at(data_dir))?;
     let instance = recovered.instance.unwrap_or_else(secret::random);
     let journal = opening.begin(&recovered, instance)?;
@@ -121,9 +129,12 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
     let mark = Mark::create(data_dir, commit).map_err(at(data_dir))?;
     opening.settle(instance).map_err(at(data_dir))?;
     let health = Arc::new(Health::new(data_dir.clone()));
-    let (set, working_set) = match latest {
+    let (set, working_set) = match truth {
         None => opening.open_trusted(commit, &health)?,
-        Some(latest) => opening.open_rebuilt(Content { latest, commit }, &health)?,
+        Some(truth) => {
+            phase.enter(Phase::Rebuild);
+            opening.open_rebuilt(Content { truth, commit }, &health)?
+        }
     };
     if opening.may_be_older(working_set) {
         floor::raise(&set, config.clock.now_ms()).map_err(|why| Opening::failed(&health, why))?;
@@ -131,6 +142,7 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
     let report = OpenReport {
         found: opening.found,
         commit,
+        base: recovered.base.map(|base| base.end.commit),
         segments: recovered.segments.len(),
         torn_bytes: recovered.torn_bytes,
         left_out,
@@ -143,6 +155,7 @@ pub(super) fn open(config: &StoreConfig, progress: &dyn Fn(Progress)) -> Result<
         health,
         mark,
         phase,
+        instance,
         report,
     })
 }
@@ -168,7 +181,7 @@ impl<'o> Opening<'o> {
         };
         let sled_dir = data_dir.join("sled");
         if found == Found::Nothing {
-            if sled_dir.exists() || data_dir.join("base").exists() {
+            if sled_dir.exists() || has_files(&bases::dir(data_dir)) {
                 return Err(OpenError::NoFormat(data_dir.clone()));
             }
             private_dir(&journal_dir).map_err(OpenError::io(&journal_dir))?;
@@ -180,6 +193,7 @@ impl<'o> Opening<'o> {
             config,
             progress,
             journal_dir,
+            base_dir: bases::dir(data_dir),
             sled_dir,
             found,
             format,
@@ -187,70 +201,16 @@ impl<'o> Opening<'o> {
     }
 
     /// The seal of the working set, when its files are those that were sealed.
-    fn fitting_seal(&self) -> Option<Seal> {
+    pub(super) fn fitting_seal(&self) -> Option<Seal> {
         if self.config.data_dir.join(REBUILD).exists() {
             return None;
         }
         Seal::read(&self.config.data_dir).filter(|seal| seal.fits(&self.sled_dir))
     }
 
-    /// Reads the journal, and gathers its keys unless the working set can be trusted.
-    fn read_journal(&self) -> Result<(Recovered, Option<Latest>), OpenError> {
-        if let Some(seal) = self.fitting_seal() {
-            let recovered = self.recover(&mut |_, _| ())?;
-            if seal.end == recovered.end {
-                return Ok((recovered, None));
-            }
-        }
-        let mut latest = Latest::default();
-        let recovered = self.recover(&mut |key, value| latest.change(key, value))?;
-        Ok((recovered, Some(latest)))
-    }
-
-    fn recover(&self, on_change: &mut OnChange<'_>) -> Result<Recovered, OpenError> {
-        let data_dir = &self.config.data_dir;
-        let source = Source {
-            disk: &RealDisk,
-            dir: &self.journal_dir,
-            chain: Chain::Checked,
-            home: match self.found {
-                Found::Nothing | Found::Store => Home::Ours,
-                Found::Copy => Home::Copy,
-            },
-            instance: self.format.as_ref().map(|format| format.instance),
-            progress: self.progress,
-        };
-        let recovered = recover(&source, on_change)?;
-        match self.found {
-            // A store whose making was cut short has segments, but nothing in them.
-            Found::Nothing if recovered.end.commit > 0 => {
-                return Err(OpenError::NoFormat(data_dir.clone()));
-            }
-            Found::Store | Found::Copy if recovered.segments.is_empty() => {
-                return Err(OpenError::NoJournal(data_dir.clone()));
-            }
-            Found::Store => self.reaches_what_was_there(&recovered)?,
-            Found::Nothing | Found::Copy => {}
-        }
-        Ok(recovered)
-    }
-
-    /// A journal that ends before what the seal or the mark names has lost something.
-    fn reaches_what_was_there(&self, recovered: &Recovered) -> Result<(), JournalFault> {
-        let data_dir = &self.config.data_dir;
-        let seal = Seal::read(data_dir).map(|seal| ("sled.seal", seal.end.commit));
-        let mark = Mark::read(data_dir).map(|commit| ("journal.mark", commit));
-        for (file, commit) in [seal, mark].into_iter().flatten() {
-            if commit > recovered.end.commit {
-                return Err(recovered.missing(file.to_owned(), commit));
-            }
-        }
-        Ok(())
-    }
-
     /// Moves segments behind the end of a copy to `left-out/<time>/`, durably.
     fn leave_out(&self, recovered: &Recovered) -> std::io::Result<Vec<PathBuf>> {
-        if recovered.left_out.is_empty() {
+        if recovered.left_out.is_empty() && recovered.left_out_bases.is_empty() {
             return Ok(vec![]);
         }
         let data_dir = &self.config.data_dir;
@@ -258,12 +218,18 @@ impl<'o> Opening<'o> {
         let dir = aside.join(self.config.clock.now_ms().to_string());
         private_dir(&dir)?;
         let mut moved = vec![];
-        for name in &recovered.left_out {
+        let segments = recovered
+            .left_out
+            .iter()
+            .map(|name| (&self.journal_dir, name));
+        let bases = recovered.left_out_bases.iter();
+        for (from, name) in segments.chain(bases.map(|name| (&self.base_dir, name))) {
             let to = dir.join(name);
-            fs::rename(self.journal_dir.join(name), &to)?;
+            fs::rename(from.join(name), &to)?;
             moved.push(to);
         }
-        for dir in [&dir, &aside, data_dir, &self.journal_dir] {
+        let dirs = [&dir, &aside, data_dir, &self.journal_dir, &self.base_dir];
+        for dir in dirs {
             RealDisk.sync_dir(dir)?;
         }
         tracing::warn!(
@@ -347,6 +313,10 @@ impl<'o> Opening<'o> {
         };
         format.write(&self.config.data_dir)
     }
+}
+
+fn has_files(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Makes the data directory, or closes one to others that is empty or a store already. Any other

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::{BadFormat, LockError};
 use super::recover::JournalFault;
+use super::sorted::BadSorted;
 
 /// Why a store does not open. Opening deletes nothing, so every cause can be looked into.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,9 @@ pub enum OpenError {
     /// The journal cannot be trusted.
     #[error(transparent)]
     Journal(#[from] JournalFault),
+    /// A base file went bad while it was read.
+    #[error("{0} 里的基线文件{1}：再启动一次会改用更早的；若反复如此，请检查磁盘")]
+    Base(PathBuf, BadSorted),
     /// The working set did not open, or could not be built.
     #[error("工作集（sled）打不开：{0}。账本完好；再启动一次，会从账本重建工作集")]
     WorkingSet(String),

@@ -90,6 +90,8 @@ impl Machine {
             chain: self.chain(),
             home: Home::Ours,
             instance: None,
+            base: None,
+            before_serial: None,
             progress: &|_| (),
         };
         let mut commits: BTreeMap<u64, Vec<u8>> = BTreeMap::new();

@@ -2,40 +2,65 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::copying::{CopyError, Doing, Onlooker, Reached, truth_files};
+use super::bases::{self, Base, Bases};
+use super::copying::{CopyError, Doing, FileFault, Onlooker, Reached};
 use super::disk::RealDisk;
 use super::format::{Format, Place};
 use super::frame::{Chain, Link};
 use super::open_error::OpenError;
 use super::rebuild::Progress;
-use super::recover::{Home, OnChange, Recovered, Source, recover};
+use super::recover::{Home, OnChange, Recovered, Source, recover, segment_names};
+use super::truth::{Runs, Truth};
 use crate::base::Timestamp;
 
 /// What was read.
 pub(super) struct Reading {
     /// FORMAT.
     pub(super) format: Format,
-    /// The journal.
+    /// The journal, from a base on where there is one.
     pub(super) recovered: Recovered,
 }
 
 impl Reading {
-    /// Reads the truth in `dir`; `on_change` sees every change in the order of the commits.
-    pub(super) fn read(
-        dir: &Path,
-        home: Home,
-        watch: Onlooker<'_>,
-        on_change: &mut OnChange<'_>,
-    ) -> Result<Self, CopyError> {
-        let format = Format::read(dir).map_err(|error| CopyError::format(dir, error))?;
-        let format = format.ok_or_else(|| CopyError::NoStore(dir.to_owned()))?;
-        Self::read_with(dir, (&format, home), watch, on_change)
+    /// Reads and proves what the newest state of `dir` is made of.
+    pub(super) fn read(dir: &Path, home: Home, watch: Onlooker<'_>) -> Result<Self, CopyError> {
+        Self::read_with(dir, (&format_of(dir)?, home), watch)
     }
 
     /// The same where FORMAT is known already.
     pub(super) fn read_with(
         dir: &Path,
+        from: (&Format, Home),
+        watch: Onlooker<'_>,
+    ) -> Result<Self, CopyError> {
+        let base = newest_whole(dir)?;
+        Self::journal((dir, base.as_ref()), from, watch, &mut |_, _| ())
+    }
+
+    /// The same, with all keys it comes to, sorted; what does not fit into memory is put into
+    /// `scratch`.
+    pub(super) fn gather(
+        dir: &Path,
+        home: Home,
+        scratch: &Path,
+        watch: Onlooker<'_>,
+    ) -> Result<(Self, Truth), CopyError> {
+        let (format, base) = (format_of(dir)?, newest_whole(dir)?);
+        let mut runs = Runs::new(Arc::new(RealDisk), scratch, "verify");
+        let reading = Self::journal((dir, base.as_ref()), (&format, home), watch, &mut |k, v| {
+            runs.change(k, v);
+        })?;
+        let place = bases::dir(dir);
+        let reader = base.map(|base| bases::reader(&RealDisk, &place, &base));
+        let truth = reader.transpose().and_then(|reader| runs.over(reader));
+        let truth = truth.map_err(|why| CopyError::Open(OpenError::Base(place, why)))?;
+        Ok((reading, truth))
+    }
+
+    fn journal(
+        (dir, base): (&Path, Option<&Base>),
         (format, home): (&Format, Home),
         watch: Onlooker<'_>,
         on_change: &mut OnChange<'_>,
@@ -47,16 +72,16 @@ impl Reading {
             chain: Chain::Checked,
             home,
             instance: Some(format.instance),
+            base: base.map(|base| base.head),
+            before_serial: None,
             progress: &|progress| (watch.progress)(reached(progress)),
         };
         let recovered = recover(&source, on_change)?;
-        if recovered.segments.is_empty() {
+        if recovered.segments.is_empty() && (base.is_none() || home == Home::Ours) {
             return Err(OpenError::NoJournal(dir.to_owned()).into());
         }
-        Ok(Self {
-            format: format.clone(),
-            recovered,
-        })
+        let format = format.clone();
+        Ok(Self { format, recovered })
     }
 
     /// The last commit.
@@ -66,14 +91,56 @@ impl Reading {
 
     /// When the last commit was written.
     pub(super) fn at(&self) -> Timestamp {
-        let time_ms = self.recovered.last.as_ref().map_or(0, |last| last.time_ms);
-        Timestamp::from_unix(time_ms.div_euclid(1000))
+        let last = self.recovered.last.as_ref().map(|last| last.time_ms);
+        let time_ms = last.or(self.recovered.base.map(|base| base.time_ms));
+        Timestamp::from_unix(time_ms.unwrap_or(0).div_euclid(1000))
     }
 
-    /// The files of `dir` that its newest state is made of.
-    pub(super) fn newest_files(dir: &Path) -> io::Result<Vec<String>> {
-        truth_files(dir)
+    /// The files of `dir` that its newest state is made of: the newest base that is whole, and the
+    /// segments from the one it ends in.
+    pub(super) fn newest_files(dir: &Path) -> Result<Vec<String>, CopyError> {
+        let base = newest_whole(dir)?;
+        let floor = base.as_ref().map_or(0, |base| base.head.end.commit);
+        let journal = dir.join("journal");
+        let names = segment_names(&RealDisk, &journal).map_err(CopyError::io(&journal))?;
+        let first = names
+            .iter()
+            .rposition(|name| name.first <= floor)
+            .unwrap_or(0);
+        let segments = names[first..].iter().map(|name| format!("journal/{name}"));
+        let base = base.map(|base| format!("{}/{}", bases::DIR, base.name));
+        Ok(base.into_iter().chain(segments).collect())
     }
+}
+
+fn format_of(dir: &Path) -> Result<Format, CopyError> {
+    let format = Format::read(dir).map_err(|error| CopyError::format(dir, error))?;
+    format.ok_or_else(|| CopyError::NoStore(dir.to_owned()))
+}
+
+/// The newest base of `dir` that is good to its last byte.
+fn newest_whole(dir: &Path) -> Result<Option<Base>, CopyError> {
+    let place = bases::dir(dir);
+    let found = Bases::look(&RealDisk, &place).map_err(CopyError::io(&place))?;
+    let mut good = found.good.into_iter();
+    Ok(good.find(|base| bases::prove(&RealDisk, &place, base).is_ok()))
+}
+
+/// The base files of `dir` that are not whole.
+pub(super) fn bad_bases(dir: &Path) -> io::Result<Vec<FileFault>> {
+    let place = bases::dir(dir);
+    let found = Bases::look(&RealDisk, &place)?;
+    let mut bad: Vec<_> = found.bad.into_iter().map(|(name, _)| name).collect();
+    let whole = |base: &Base| bases::prove(&RealDisk, &place, base).is_ok();
+    bad.extend(
+        found
+            .good
+            .into_iter()
+            .filter(|base| !whole(base))
+            .map(|base| base.name),
+    );
+    let fault = |name: String| FileFault::Sum(format!("{}/{name}", bases::DIR));
+    Ok(bad.into_iter().map(fault).collect())
 }
 
 /// Whose directory `dir` is.

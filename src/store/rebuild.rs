@@ -1,7 +1,6 @@
 //! Building the working set anew from the truth: a bulk load of sorted keys beside the old one,
 //! then a change of names. The old one is dropped; it is a cache.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::sync::Arc;
 
 use super::disk::{Disk, RealDisk};
 use super::health::Health;
-use super::read::is_cache;
+use super::truth::Truth;
 use super::tx::Change;
 use super::working_set::SledSet;
 
@@ -34,33 +33,15 @@ pub enum Progress {
     Loading {
         /// Keys loaded.
         keys: usize,
-        /// Keys there are.
+        /// More than this will not come.
         of: usize,
     },
-}
-
-/// The keys and values that the truth comes to, gathered change by change.
-#[derive(Default)]
-pub(super) struct Latest(BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl Latest {
-    /// Takes over one change.
-    pub(super) fn change(&mut self, key: &[u8], value: Option<&[u8]>) {
-        match value {
-            Some(value) if !is_cache(key) => {
-                self.0.insert(key.to_vec(), value.to_vec());
-            }
-            Some(_) | None => {
-                self.0.remove(key);
-            }
-        }
-    }
 }
 
 /// What the new working set is to hold.
 pub(super) struct Content {
     /// All keys and values.
-    pub(super) latest: Latest,
+    pub(super) truth: Truth,
     /// The last commit in them.
     pub(super) commit: u64,
 }
@@ -79,10 +60,10 @@ pub(super) fn rebuild(
     let io = |error: io::Error| error.to_string();
     let old = data_dir.join(OLD);
     remove_dir(&new).map_err(io)?;
-    let keys = content.latest.0.len();
-    if keys == 0 {
+    // The old one is not trusted, and a full disk may need its place.
+    remove_dir(&old).map_err(io)?;
+    if content.truth.keys_at_most() == 0 {
         // Nothing to build: opening an empty one twice would double the start of a new store.
-        remove_dir(&old).map_err(io)?;
         return Ok(0);
     }
     let set = SledSet::open(
@@ -90,38 +71,39 @@ pub(super) fn rebuild(
         cache_bytes,
         Arc::new(Health::new(data_dir.to_owned())),
     )?;
-    load(&set, content, progress)?;
+    let keys = load(&set, content, progress)?;
     set.close()?;
-    remove_dir(&old).map_err(io)?;
     fs::rename(&new, &old).map_err(io)?;
     RealDisk.sync_dir(data_dir).map_err(io)?;
     Ok(keys)
 }
 
-fn load(set: &SledSet, content: Content, progress: &dyn Fn(Progress)) -> Result<(), String> {
-    let of = content.latest.0.len();
-    let mut sorted = content.latest.0.into_iter();
+fn load(set: &SledSet, content: Content, progress: &dyn Fn(Progress)) -> Result<usize, String> {
+    let Content { mut truth, commit } = content;
+    let of = usize::try_from(truth.keys_at_most()).unwrap_or(usize::MAX);
     let (mut keys, mut unflushed) = (0, 0);
-    while keys < of {
-        let batch: Vec<_> = sorted.by_ref().take(BATCH_KEYS).collect();
-        keys += batch.len();
-        unflushed += batch
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum::<usize>();
-        set.apply(
-            batch
-                .into_iter()
-                .map(|(key, value)| (key, Change::Put(value))),
-            None,
-        )?;
+    let mut batch = Vec::with_capacity(BATCH_KEYS);
+    loop {
+        let next = truth.next().map_err(|bad| bad.to_string())?;
+        let ended = next.is_none();
+        if let Some((key, value)) = next {
+            unflushed += key.len() + value.len();
+            batch.push((key, Change::Put(value)));
+        }
+        if batch.len() == BATCH_KEYS || ended {
+            keys += batch.len();
+            set.apply(batch.drain(..), None)?;
+            progress(Progress::Loading { keys, of });
+        }
         if unflushed >= FLUSH_BYTES {
             set.flush()?;
             unflushed = 0;
         }
-        progress(Progress::Loading { keys, of });
+        if ended {
+            set.apply(std::iter::empty(), Some(commit))?;
+            return Ok(keys);
+        }
     }
-    set.apply(std::iter::empty(), Some(content.commit))
 }
 
 fn remove_dir(dir: &Path) -> io::Result<()> {

@@ -1,15 +1,18 @@
-//! Reading the journal back: every frame, number and link, and where a copy of it ends.
+//! Reading the journal back, from its beginning or from a base: every frame, number and link, and
+//! where a copy of it ends.
 //!
 //! It writes nothing. What it cannot vouch for it names, and refuses.
 
 use std::io;
 use std::path::Path;
 
+use super::bases;
 use super::disk::Disk;
 use super::frame::{BadHeader, Chain, Frame, Link, visit_changes};
 use super::journal::{Carried, Start};
 use super::rebuild::Progress;
 use super::segment::{Ending, Segment, SegmentName};
+use super::sorted::Head;
 use crate::base::Timestamp;
 
 /// Whose directory the journal is in.
@@ -33,6 +36,10 @@ pub(super) struct Source<'s> {
     pub(super) home: Home,
     /// The store that wrote it, where that is known.
     pub(super) instance: Option<[u8; 16]>,
+    /// The base that stands for all up to its commit; `None`: the journal is read from commit 1.
+    pub(super) base: Option<Head>,
+    /// Segments with this serial and later ones are left alone: they are being written.
+    pub(super) before_serial: Option<u64>,
     /// Told of each segment.
     pub(super) progress: &'s dyn Fn(Progress),
 }
@@ -52,9 +59,23 @@ pub(super) struct Recovered {
     pub(super) segments: Vec<String>,
     /// Segments behind the end of a copy, in order.
     pub(super) left_out: Vec<String>,
+    /// Bases that were not copied whole.
+    pub(super) left_out_bases: Vec<String>,
     /// Bytes of a frame that was being written when the power went.
     pub(super) torn_bytes: usize,
+    /// The base that was read from.
+    pub(super) base: Option<Head>,
     next_serial: u64,
+}
+
+/// How a segment that begins before the end of a base stands to it.
+enum Standing {
+    /// It holds the base's last commit, with its check.
+    Proven,
+    /// It ends before that commit.
+    Short,
+    /// It holds another commit of that number.
+    Other,
 }
 
 impl Recovered {
@@ -86,7 +107,7 @@ pub enum JournalFault {
         version: u32,
     },
     /// Another store wrote it.
-    #[error("账本文件 {0} 属于另一个存储，请把它移出 journal/")]
+    #[error("账本或基线文件 {0} 属于另一个存储，请把它移出数据目录")]
     Foreign(String),
     /// Bytes that were good once are not now.
     #[error(
@@ -145,29 +166,37 @@ pub(super) fn recover(
     source: &Source<'_>,
     on_change: &mut OnChange<'_>,
 ) -> Result<Recovered, JournalFault> {
-    let names = segment_names(source)?;
-    let mut recovered = Recovered {
-        instance: source.instance,
-        next_serial: names.last().map_or(1, |name| name.serial + 1),
-        ..Recovered::default()
-    };
+    let mut names = segment_names(source.disk, source.dir)?;
+    if let (Some(ours), Some(base)) = (source.instance, source.base)
+        && base.instance != ours
+    {
+        return Err(JournalFault::Foreign(bases::name(base.end.commit)));
+    }
+    let mut recovered = Recovered::from(source, &names);
+    if let Some(serial) = source.before_serial {
+        names.retain(|name| name.serial < serial);
+    }
+    // What lies wholly before the base is not needed.
+    let floor = recovered.floor();
+    let first = names.iter().rposition(|name| name.first <= floor);
+    let names = names.split_off(first.unwrap_or(0));
     let mut ending = Ending::Open;
     for (at, name) in names.iter().enumerate() {
         let name = name.to_string();
         let bytes = source.disk.read(&source.dir.join(&name))?;
         let segment = read(source, &name, &bytes)?;
-        if recovered
-            .instance
-            .is_some_and(|ours| ours != segment.header.instance)
-        {
-            return Err(JournalFault::Foreign(name));
-        }
-        recovered.instance = Some(segment.header.instance);
-        if !recovered.is_followed_by(segment.header.before) {
-            if at == 0 || source.home == Home::Ours || ending == Ending::Sealed {
+        recovered.is_ours(&name, &segment)?;
+        if !recovered.is_followed_by(&segment) {
+            let unproven = at == 0 && source.base.is_none();
+            if unproven || source.home == Home::Ours || ending == Ending::Sealed {
                 return Err(recovered.missing(name, segment.header.before.commit));
             }
-            recovered.left_out = names[at..].iter().map(ToString::to_string).collect();
+            if recovered.is_short_of_base(&segment) {
+                recovered.left_out.push(name);
+                continue;
+            }
+            let rest = names[at..].iter().map(ToString::to_string);
+            recovered.left_out.extend(rest);
             break;
         }
         ending = segment.ending;
@@ -180,8 +209,12 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
-fn segment_names(source: &Source<'_>) -> io::Result<Vec<SegmentName>> {
-    let files = source.disk.list(source.dir)?;
+/// The segments in a directory, in order.
+///
+/// # Errors
+/// What the disk said.
+pub(super) fn segment_names(disk: &dyn Disk, dir: &Path) -> io::Result<Vec<SegmentName>> {
+    let files = disk.list(dir)?;
     let mut names: Vec<_> = files
         .iter()
         .filter_map(|name| SegmentName::parse(name))
@@ -206,9 +239,65 @@ fn read<'b>(source: &Source<'_>, name: &str, bytes: &'b [u8]) -> Result<Segment<
 }
 
 impl Recovered {
-    /// A segment goes on after the last frame, or writes that one again.
-    fn is_followed_by(&self, before: Link) -> bool {
-        before == self.end || (before == self.before && self.last.is_some())
+    /// Where reading begins.
+    fn from(source: &Source<'_>, names: &[SegmentName]) -> Self {
+        let base = source.base;
+        Self {
+            end: base.map_or(Link::default(), |base| base.end),
+            before: base.map_or(Link::default(), |base| base.before),
+            instance: base.map(|base| base.instance).or(source.instance),
+            next_serial: names.last().map_or(1, |name| name.serial + 1),
+            base,
+            ..Self::default()
+        }
+    }
+
+    /// The last commit that the base holds; 0 without one.
+    fn floor(&self) -> u64 {
+        self.base.map_or(0, |base| base.end.commit)
+    }
+
+    /// All segments are of one store.
+    fn is_ours(&mut self, name: &str, segment: &Segment<'_>) -> Result<(), JournalFault> {
+        let instance = segment.header.instance;
+        match self.instance.replace(instance) {
+            Some(ours) if ours != instance => Err(JournalFault::Foreign(name.to_owned())),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A segment goes on after the last frame, or writes that one again; or it is the one that the
+    /// base ends in.
+    fn is_followed_by(&self, segment: &Segment<'_>) -> bool {
+        let before = segment.header.before;
+        if before == self.end {
+            return true;
+        }
+        let last_again = self.last.is_some() || self.base.is_some();
+        if before == self.before && last_again {
+            return true;
+        }
+        matches!(self.standing(segment), Some(Standing::Proven))
+    }
+
+    /// A copied segment that ends before the base it was to reach: the base stands for it.
+    fn is_short_of_base(&self, segment: &Segment<'_>) -> bool {
+        matches!(self.standing(segment), Some(Standing::Short))
+    }
+
+    /// How the first segment stands to the base, when it begins before the base's end.
+    fn standing(&self, segment: &Segment<'_>) -> Option<Standing> {
+        let base = self.base.filter(|_| self.segments.is_empty())?;
+        if segment.header.before.commit >= base.end.commit {
+            return None;
+        }
+        let mut frames = segment.frames.iter();
+        let reached = frames.find(|(frame, _)| frame.commit == base.end.commit);
+        Some(match reached {
+            None => Standing::Short,
+            Some((_, check)) if *check == base.end.check => Standing::Proven,
+            Some(_) => Standing::Other,
+        })
     }
 
     fn take(
@@ -217,10 +306,12 @@ impl Recovered {
         segment: &Segment<'_>,
         on_change: &mut OnChange<'_>,
     ) -> Result<(), JournalFault> {
-        let mut before = segment.header.before;
+        let (mut before, floor) = (segment.header.before, self.floor());
         for (frame, check) in &segment.frames {
-            // Checked when the segment was read, so it cannot break off here.
-            let _ = visit_changes(frame.body, &mut |key, value| on_change(key, value));
+            if frame.commit > floor {
+                // Checked when the segment was read, so it cannot break off here.
+                let _ = visit_changes(frame.body, &mut |key, value| on_change(key, value));
+            }
             self.before = before;
             self.end = Link {
                 commit: frame.commit,

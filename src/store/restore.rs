@@ -67,7 +67,7 @@ pub fn restore(
         Some(_) => Home::Ours,
         None => Home::Copy,
     };
-    let truth = Reading::read(source, home, watch, &mut |_, _| ())?;
+    let truth = Reading::read(source, home, watch)?;
     if truth.format.key_check != format::key_check(&order.field_key) {
         return Err(OpenError::WrongFieldKey.into());
     }
@@ -138,7 +138,7 @@ fn clear(data_dir: &Path) -> Result<(), CopyError> {
 
 fn take_over(order: &RestoreOrder, truth: &Reading, watch: Onlooker<'_>) -> Result<u64, CopyError> {
     let (source, data_dir) = (order.source.as_path(), order.data_dir.as_path());
-    let mut files = Reading::newest_files(source).map_err(CopyError::io(source))?;
+    let mut files = Reading::newest_files(source)?;
     let left_out = &truth.recovered.left_out;
     files.retain(|path| {
         left_out
@@ -151,7 +151,7 @@ fn take_over(order: &RestoreOrder, truth: &Reading, watch: Onlooker<'_>) -> Resu
     for path in &files {
         bytes += copy((source, data_dir), path, &mut counted)?.bytes;
     }
-    let read = Reading::read_with(data_dir, (&truth.format, Home::Copy), watch, &mut |_, _| ())?;
+    let read = Reading::read_with(data_dir, (&truth.format, Home::Copy), watch)?;
     if read.end() != truth.end() {
         let (wanted, got) = (truth.end().commit, read.end().commit);
         return Err(CopyError::Behind { wanted, got });

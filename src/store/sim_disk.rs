@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, DiskReader};
 
 /// Small, so that one frame lies on several pages.
 const PAGE: usize = 32;
@@ -25,6 +25,7 @@ struct File {
 enum NameChange {
     Set(PathBuf, Inode),
     Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
 }
 
 #[derive(Default)]
@@ -168,6 +169,9 @@ impl NameChange {
                     names.insert(to.clone(), inode);
                 }
             }
+            Self::Remove(path) => {
+                names.remove(path);
+            }
         }
     }
 }
@@ -207,11 +211,44 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskReader>> {
+        let inode = *self
+            .state()
+            .names
+            .get(path)
+            .ok_or(io::ErrorKind::NotFound)?;
+        let disk = self.clone();
+        Ok(Box::new(SimFile { disk, inode }))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.step()?;
+        let change = NameChange::Remove(path.to_owned());
+        change.make(&mut state.names);
+        state.unsynced_names.push(change);
+        Ok(())
+    }
+
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.step()?;
         state.unsynced_names.clear();
         state.durable_names = state.names.clone();
+        Ok(())
+    }
+}
+
+impl DiskReader for SimFile {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.disk.state().files[self.inode].cache.len() as u64)
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        let state = self.disk.state();
+        let start = usize::try_from(offset).expect("small");
+        let there = state.files[self.inode].cache.get(start..start + into.len());
+        into.copy_from_slice(there.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 }

@@ -66,6 +66,8 @@ impl Machine {
             chain: Chain::Checked,
             home: Home::Ours,
             instance: None,
+            base: None,
+            before_serial: None,
             progress: &|_| (),
         };
         let mut keys = BTreeMap::new();

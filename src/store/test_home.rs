@@ -14,6 +14,7 @@ pub(super) fn config(dir: &Path) -> StoreConfig {
         data_dir: dir.to_owned(),
         cache_bytes: 8 << 20,
         segment_bytes: 1000,
+        bases: super::BasePlan::default(),
         field_key: FieldKey::new([7; 32]),
         clock: Clock::system(),
         phase_file: None,

@@ -18,8 +18,8 @@ use super::keywise::compare;
 use super::manifest::{Manifest, instance_text};
 use super::open_error::OpenError;
 use super::read::View;
-use super::reading::{Reading, home_of, reached};
-use super::rebuild::{Content, Latest, rebuild};
+use super::reading::{Reading, bad_bases, home_of, reached};
+use super::rebuild::{Content, rebuild};
 use super::recover::Home;
 use super::seal::Seal;
 use super::working_set::SledSet;
@@ -114,12 +114,14 @@ pub fn verify(order: &VerifyOrder, progress: &dyn Fn(Reached)) -> Result<Verifie
         DirKind::Store | DirKind::Backup => Home::Ours,
         DirKind::Copy => Home::Copy,
     };
-    let mut latest = Latest::default();
-    let read = Reading::read(dir, home, watch, &mut |key, value| {
-        latest.change(key, value);
-    });
-    let truth = match read {
-        Ok(truth) => truth,
+    if verified.kind == DirKind::Store {
+        for fault in bad_bases(dir).map_err(CopyError::io(dir))? {
+            verified.fault(Some(fault.path().to_owned()), "基线文件坏了".to_owned());
+        }
+    }
+    let read = Reading::gather(dir, home, &order.scratch, watch);
+    let (reading, truth) = match read {
+        Ok(read) => read,
         Err(CopyError::Journal(fault)) => {
             verified.fault(
                 fault.file().map(|name| format!("journal/{name}")),
@@ -129,10 +131,10 @@ pub fn verify(order: &VerifyOrder, progress: &dyn Fn(Reached)) -> Result<Verifie
         }
         Err(other) => return Err(other),
     };
-    verified.found(dir, &truth);
+    verified.found(dir, &reading);
     let content = Content {
-        latest,
-        commit: truth.end().commit,
+        truth,
+        commit: reading.end().commit,
     };
     prove_records(order, content, &mut verified, watch)?;
     drop(lock);

@@ -19,7 +19,12 @@ impl Steps {
         let odd = self.0.load(Ordering::Relaxed) | 1;
         let step = match phase {
             Phase::Idle => 1,
-            Phase::Open | Phase::Group | Phase::Fdatasync | Phase::Apply | Phase::Rotation => 2,
+            Phase::Open
+            | Phase::Rebuild
+            | Phase::Group
+            | Phase::Fdatasync
+            | Phase::Apply
+            | Phase::Rotation => 2,
         };
         self.0.store(odd.wrapping_add(step), Ordering::Relaxed);
     }

@@ -46,6 +46,8 @@ pub(super) enum Message {
     Cache(Gathered),
     /// Changes of cache keys began to gather: this many times some were taken before them.
     Gathering(u64),
+    /// The segment is to be sealed and the next begun; answered when that is durable.
+    Rotate(std::sync::mpsc::Sender<()>),
     /// The end: everything durable and sealed, the cache changes made before it too.
     Close(Gathered, oneshot::Sender<Result<(), StoreError>>),
 }
@@ -120,12 +122,14 @@ struct Group {
     commands: Vec<Box<dyn Command>>,
     changes: Overlay,
     cache_batches: u64,
+    rotate: Vec<std::sync::mpsc::Sender<()>>,
     close: Option<oneshot::Sender<Result<(), StoreError>>>,
 }
 
 impl Group {
     fn takes_more(&self) -> bool {
         self.close.is_none()
+            && self.rotate.is_empty()
             && self.commands.len() < GROUP_CLOSURES
             && self.changes.bytes() < GROUP_BYTES
     }
@@ -233,6 +237,11 @@ impl Writer {
             .cache_applied
             .fetch_add(applied, Ordering::Release);
         Rest::answer_all(std::mem::take(&mut group.commands));
+        for asked in std::mem::take(&mut group.rotate) {
+            self.rotate()?;
+            // The one who asked may be gone.
+            let _ = asked.send(());
+        }
         Ok(())
     }
 
@@ -267,18 +276,26 @@ impl Writer {
     fn record(&mut self, changes: &Overlay) -> Result<u64, String> {
         let now_ms = self.clock.now_ms();
         let failed = |error: std::io::Error| format!("journal: {error}");
-        let mut journal = self.journal.take().ok_or("the journal is closed")?;
-        if journal.is_full() {
-            self.enter(Phase::Rotation);
-            journal = journal.rotate(now_ms).map_err(failed)?;
+        if self.journal.as_ref().is_some_and(Journal::is_full) {
+            self.rotate()?;
             self.enter(Phase::Group);
         }
+        let mut journal = self.journal.take().ok_or("the journal is closed")?;
         journal.write(now_ms, changes).map_err(failed)?;
         self.enter(Phase::Fdatasync);
         journal.sync().map_err(failed)?;
         let commit = journal.end().commit;
         self.journal = Some(journal);
         Ok(commit)
+    }
+
+    /// Seals the segment and begins the next.
+    fn rotate(&mut self) -> Result<(), String> {
+        self.enter(Phase::Rotation);
+        let journal = self.journal.take().ok_or("the journal is closed")?;
+        let next = journal.rotate(self.clock.now_ms());
+        self.journal = Some(next.map_err(|error| format!("journal: {error}"))?);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), String> {
@@ -342,7 +359,7 @@ impl Writer {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
                 Message::Write(_, command) => command.fail(StoreError::Unavailable),
-                Message::Cache(_) | Message::Gathering(_) => {}
+                Message::Cache(_) | Message::Gathering(_) | Message::Rotate(_) => {}
                 Message::Close(_, closed) => {
                     let _ = closed.send(Err(StoreError::Unavailable));
                 }
@@ -369,6 +386,7 @@ fn take(message: Message, shared: &Shared, set: &Set, group: &mut Group) {
             let gathered = shared.gathering().take_after(taken);
             group.take_cache(gathered);
         }
+        Message::Rotate(asked) => group.rotate.push(asked),
         Message::Close(before, closed) => {
             group.take_cache(before);
             group.close = Some(closed);

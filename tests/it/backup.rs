@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use toml::Value as Toml;
 
@@ -91,7 +92,12 @@ pub(crate) fn listing(dir: &Path) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn a_backup_under_load_has_every_order_that_was_acknowledged_before_it_began() {
-    let world = World::with(|setup| setup.more.push(("store.segment_mb", 1.into())));
+    let world = World::with(|setup| {
+        setup.more.push(("store.segment_mb", 1.into()));
+        setup.more.push(("store.base_mb", 1.into()));
+        setup.more.push(("store.base_keep_s", 1.into()));
+    });
+    let bases = world.dir.path().join("data/base");
     let tea = world.merchant().sells("茶", 100, 1_000_000);
     let buyers: Vec<_> = (0..8).map(|_| world.buyer()).collect();
     let (placed, stop) = (Mutex::new(Vec::new()), AtomicBool::new(false));
@@ -106,7 +112,11 @@ fn a_backup_under_load_has_every_order_that_was_acknowledged_before_it_began() {
                 }
             });
         }
-        crate::wait::until("orders", || placed.lock().unwrap().len() > 300);
+        crate::wait::within(Duration::from_secs(120), "a base file", || {
+            let names = fs::read_dir(&bases).into_iter().flatten().flatten();
+            let mut names = names.map(|entry| entry.file_name());
+            names.any(|name| name.to_string_lossy().ends_with(".zgb"))
+        });
         let before = placed.lock().unwrap().clone();
         let said = world.command(&["backup", "copy"]);
         stop.store(true, Ordering::Relaxed);
@@ -115,6 +125,7 @@ fn a_backup_under_load_has_every_order_that_was_acknowledged_before_it_began() {
     });
     good(&on(&world, "restored", &["restore", "copy"]));
     good(&world.command(&["verify", "copy"]));
+    assert_eq!(listing(&world.dir.path().join("copy/base")).len(), 1);
     let other = Other::serve(&world, "restored");
     for order_no in &before {
         other.has(order_no);

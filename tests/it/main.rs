@@ -23,6 +23,7 @@ mod export;
 mod fulfil;
 mod goods;
 mod http;
+mod licenses;
 mod login;
 mod mini;
 mod notifications;

@@ -26,7 +26,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("crc32c", &["store"]),
     ("csv", &["shop"]),
     ("data_encoding", &[]),
-    ("flate2", &["sandbox", "wechat"]),
+    ("flate2", &["cli", "sandbox", "wechat"]),
     ("futures_util", &[]),
     ("governor", &["shop", "routes"]),
     ("http_body_util", &["web"]),

@@ -1,16 +1,13 @@
 //! The closed loop: each connection sends its next request as soon as the last is answered.
 
-use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::args::Args;
-use crate::conn::Conn;
-use crate::meter::{cpu_s, percentile_us, rss_mib};
+use crate::drive::{Phase, Spent, Use, address, drive, everything};
+use crate::meter::{cpu_s, rss_mib};
 use crate::plan::{self, Flavour, Job, Kind, Placed};
 use crate::wx::Account;
 
@@ -31,35 +28,6 @@ struct Load {
     until_pay: bool,
 }
 
-/// Whether a phase may send a job again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Once,
-    Again,
-}
-
-/// What all connections of a phase share.
-struct Phase {
-    jobs: Vec<Job>,
-    reuse: Use,
-    flavour: Flavour,
-    next: Cell<usize>,
-    from: Instant,
-    until: Instant,
-    seen: RefCell<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    took_us: Vec<u32>,
-    done: u64,
-    body_bytes: u64,
-    errors: u64,
-    first_error: Option<String>,
-    /// By job: the answers that the next phase builds on.
-    kept: Vec<(usize, String)>,
-}
-
 /// `--target ADDR --flavour zhanggui|peer|floor [--simulator ADDR] [--pid PID] …`
 pub fn run(args: &Args) -> Result<(), String> {
     let load = Load::read(args)?;
@@ -68,23 +36,6 @@ pub fn run(args: &Args) -> Result<(), String> {
         .build();
     let runtime = runtime.map_err(|e| e.to_string())?;
     LocalSet::new().block_on(&runtime, load.all())
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let bare = text.trim_start_matches("http://").trim_end_matches('/');
-    let address: SocketAddr = bare.parse().map_err(|_| format!("{text}: no address"))?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(format!("{text}: loopback only"))
-    }
-}
-
-/// What a phase took: seconds of the wall, seconds of the server's CPU, its memory after.
-struct Spent {
-    elapsed: f64,
-    cpu: f64,
-    rss_mib: f64,
 }
 
 impl Load {
@@ -171,24 +122,10 @@ impl Load {
         if self.flavour != Flavour::Zhanggui {
             return Ok(());
         }
-        let article = |number: u64| {
-            let price = plan::price_fen(number);
-            let body =
-                format!(r#"{{"title":"商品 {number}","price_fen":{price},"stock":1000000000}}"#);
-            let request = plan::post("/admin/v1/goods", &self.api_key, &body);
-            let holds = format!("\"id\":{number},");
-            Job {
-                request,
-                status: 201,
-                holds,
-                times: 1,
-                user: 0,
-                total_fen: 0,
-            }
-        };
+        let article = |number| plan::article_job(number, &self.api_key);
         let jobs = (1..=self.goods).map(article).collect();
         // One connection: the numbers must rise with the prices.
-        self.everything(jobs, 1, self.target, "").await.map(drop)
+        everything(jobs, 1, self.target, "").await.map(drop)
     }
 
     async fn log_everyone_in(&self) -> Result<Vec<String>, String> {
@@ -197,8 +134,7 @@ impl Load {
         }
         let codes = self.codes(self.users).await?;
         let jobs = codes.iter().map(|code| plan::login_job(code)).collect();
-        self.everything(jobs, self.connections, self.target, "token")
-            .await
+        everything(jobs, self.connections, self.target, "token").await
     }
 
     /// Fresh codes of wx.login, for the users in turn.
@@ -207,47 +143,13 @@ impl Load {
         let Some(simulator) = self.simulator else {
             return Ok(users.map(plan::code_of).collect());
         };
-        let ask = |user| {
-            let body = format!(r#"{{"openid":"{}"}}"#, plan::openid_of(user));
-            let request = plan::post("/sandbox/login-codes", "", &body);
-            let holds = "\"code\"".to_owned();
-            Job {
-                request,
-                status: 200,
-                holds,
-                times: 1,
-                user: 0,
-                total_fen: 0,
-            }
-        };
-        self.everything(
-            users.map(ask).collect(),
+        everything(
+            users.map(plan::login_code_job).collect(),
             self.connections,
             simulator,
             "code",
         )
         .await
-    }
-
-    /// Does every job once, unmeasured; gives the named field of each answer, in the jobs' order.
-    async fn everything(
-        &self,
-        jobs: Vec<Job>,
-        connections: usize,
-        to: SocketAddr,
-        field: &'static str,
-    ) -> Result<Vec<String>, String> {
-        let now = Instant::now();
-        let until = now + Duration::from_secs(600);
-        let phase = Phase::new(jobs, Use::Once, (now, until), Flavour::Zhanggui);
-        let phase = drive(phase, connections, to, field).await;
-        let seen = phase.seen.into_inner();
-        if let Some(error) = seen.first_error {
-            return Err(format!("setting up: {error}"));
-        }
-        let mut kept = seen.kept;
-        kept.sort_unstable();
-        Ok(kept.into_iter().map(|(_, value)| value).collect())
     }
 
     /// Runs one scenario and prints its line; gives the answers the next one builds on.
@@ -298,103 +200,5 @@ impl Load {
             return Ok((0..phase.jobs.len().min(20_000)).map(made_up).collect());
         }
         Ok(seen.kept)
-    }
-}
-
-impl Seen {
-    /// The line of a scenario: what was done, how long it took, what it cost.
-    fn line(&mut self, kind: Kind, spent: &Spent) -> Result<Value, String> {
-        let requests = self.took_us.len();
-        if requests == 0 {
-            let why = self.first_error.as_deref().unwrap_or("no work left");
-            return Err(format!("{}: {why}", kind.name()));
-        }
-        let each = 1.0 / requests as f64;
-        Ok(json!({
-            "scenario": kind.name(),
-            "requests": requests,
-            "with_warming": self.done,
-            "per_s": requests as f64 / spent.elapsed,
-            "p50_us": percentile_us(&mut self.took_us, 50),
-            "p99_us": percentile_us(&mut self.took_us, 99),
-            "cpu_us": spent.cpu * 1e6 * each,
-            "cpu_share": spent.cpu / spent.elapsed,
-            "rss_mib": spent.rss_mib,
-            "body_bytes": self.body_bytes as f64 * each,
-            "errors": self.errors,
-            "first_error": self.first_error,
-        }))
-    }
-}
-
-impl Phase {
-    fn new(
-        jobs: Vec<Job>,
-        reuse: Use,
-        (from, until): (Instant, Instant),
-        flavour: Flavour,
-    ) -> Self {
-        let (next, seen) = (Cell::new(0), RefCell::default());
-        Self {
-            jobs,
-            reuse,
-            flavour,
-            next,
-            from,
-            until,
-            seen,
-        }
-    }
-
-    /// The number of the next job, until the time or the work is over.
-    fn take(&self) -> Option<usize> {
-        let number = self.next.get();
-        let used_up = self.reuse == Use::Once && number >= self.jobs.len();
-        if used_up || Instant::now() >= self.until {
-            return None;
-        }
-        self.next.set(number + 1);
-        Some(number % self.jobs.len())
-    }
-}
-
-/// Works on a phase over `connections` connections until it is over.
-async fn drive(phase: Phase, connections: usize, to: SocketAddr, field: &'static str) -> Phase {
-    let phase = Rc::new(phase);
-    let workers: Vec<_> = (0..connections)
-        .map(|_| spawn_local(work(Rc::clone(&phase), to, field)))
-        .collect();
-    for worker in workers {
-        worker.await.expect("a worker does not panic");
-    }
-    Rc::into_inner(phase).expect("every worker is done")
-}
-
-async fn work(phase: Rc<Phase>, to: SocketAddr, field: &'static str) {
-    let mut connection = Conn::new(to);
-    while let Some(number) = phase.take() {
-        let job = &phase.jobs[number];
-        let start = Instant::now();
-        let answer = connection.send(&job.request).await;
-        let took_us = u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX);
-        let mut seen = phase.seen.borrow_mut();
-        let fault = match &answer {
-            Ok((status, body)) => job.fault(phase.flavour, *status, body),
-            Err(e) => Some(e.to_string()),
-        };
-        if let Some(fault) = fault {
-            seen.errors += 1;
-            seen.first_error.get_or_insert(fault);
-            continue;
-        }
-        let body = answer.map_or(&[][..], |(_, body)| body);
-        if let Some(value) = plan::field(body, field).filter(|_| !field.is_empty()) {
-            seen.kept.push((number, value.to_owned()));
-        }
-        seen.done += 1;
-        if start >= phase.from {
-            seen.took_us.push(took_us);
-            seen.body_bytes += body.len() as u64;
-        }
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! `loadgen load …` drives a server over keep-alive connections and prints one JSON line a
 //! scenario; `loadgen floor …` is raw hyper with constant answers; `loadgen disk …` asks the disk
-//! how often it can fdatasync; `loadgen rsa …` what RSA costs.
+//! how often it can fdatasync; `loadgen rsa …` what RSA costs. `loadgen flood …`
+//! tells every order as paid twice, and `loadgen tally …` counts what of it is there.
 
 mod args;
 mod conn;
 mod disk;
+mod drive;
+mod flood;
 mod floor;
 mod load;
 mod meter;
 mod plan;
 mod rsa;
 mod wx;
+mod wx3;
 
 use std::process::ExitCode;
 
@@ -26,7 +30,9 @@ fn main() -> ExitCode {
         "floor" => floor::run(&args),
         "disk" => disk::run(&args),
         "rsa" => rsa::run(&args),
-        _ => Err("usage: loadgen load|floor|disk|rsa --name value …".to_owned()),
+        "flood" => flood::run(&args),
+        "tally" => flood::tally(&args),
+        _ => Err("usage: loadgen load|floor|disk|rsa|flood|tally --name value …".to_owned()),
     });
     match run {
         Ok(()) => ExitCode::SUCCESS,

@@ -72,6 +72,8 @@ pub struct Job {
     pub holds: String,
     /// How often `holds` must stand in the answer.
     pub times: usize,
+    /// What else must stand in it, and how often.
+    pub also: Vec<(String, usize)>,
     /// The user of an order job.
     pub user: usize,
     /// What an order job costs, in fen.
@@ -124,6 +126,7 @@ fn job(request: Vec<u8>, status: u16, holds: impl Into<String>, times: usize) ->
         status,
         holds: holds.into(),
         times,
+        also: vec![],
         user: 0,
         total_fen: 0,
     }
@@ -136,6 +139,36 @@ pub fn token_job(flavour: Flavour, token: &str) -> Job {
         "/api/v1/token"
     };
     job(get(target, token), 200, "\"uid\"", 1)
+}
+
+/// Puts an article on sale.
+pub fn article_job(number: u64, api_key: &str) -> Job {
+    let price = price_fen(number);
+    let body = format!(r#"{{"title":"商品 {number}","price_fen":{price},"stock":1000000000}}"#);
+    let request = post("/admin/v1/goods", api_key, &body);
+    job(request, 201, format!("\"id\":{number},"), 1)
+}
+
+/// Asks the simulator for a fresh code of wx.login.
+pub fn login_code_job(user: usize) -> Job {
+    let body = format!(r#"{{"openid":"{}"}}"#, openid_of(user));
+    job(post("/sandbox/login-codes", "", &body), 200, "\"code\"", 1)
+}
+
+/// A request whose answer is its status alone.
+pub fn quiet_job(request: Vec<u8>, status: u16) -> Job {
+    job(request, status, "\"code\"", 0)
+}
+
+/// Asks for an order as the merchant: it stands as it was acknowledged, and was paid at most once.
+pub fn tally_job(order_no: &str, total_fen: &str, status: &str, api_key: &str) -> Job {
+    let request = get(&format!("/admin/v1/orders/{order_no}"), api_key);
+    let mut asked = job(request, 200, format!("\"status\":\"{status}\""), 1);
+    asked.also = vec![(format!("\"total_fen\":{total_fen},"), 1)];
+    let paid = usize::from(status == "paid");
+    asked.also.push(("\"order.paid\"".to_owned(), paid));
+    asked.also.push(("\"counted\":true".to_owned(), paid));
+    asked
 }
 
 pub fn login_job(code: &str) -> Job {
@@ -207,7 +240,10 @@ impl Job {
         let right = match flavour {
             Flavour::Floor => status == 200,
             Flavour::Zhanggui | Flavour::Peer => {
-                status == self.status && text.matches(&self.holds).count() == self.times
+                let stands =
+                    |(holds, times): &(String, usize)| text.matches(holds).count() == *times;
+                let main = text.matches(&self.holds).count() == self.times;
+                status == self.status && main && self.also.iter().all(stands)
             }
         };
         let short: String = text.chars().take(200).collect();

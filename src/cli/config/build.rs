@@ -13,6 +13,7 @@ use crate::base::cipher::FieldKey;
 use crate::base::rsa::{PrivateKey, PublicKey};
 use crate::cli::log::LogFormat;
 use crate::shop::subscribe::{Messages, Template};
+use crate::store::BasePlan;
 use crate::wechat::subscribe::Release;
 use crate::wechat::{SignType, Trust, V2Keys, V3Keys, VerifyWith, Version};
 
@@ -127,7 +128,11 @@ impl Table<'_> {
             data_dir: self.text("data_dir")?.into(),
             cache_mb: self.number("cache_mb")?,
             segment_mb: self.number("segment_mb")?,
-            base_every: Duration::from_secs(self.number::<u64>("base_every_h")? * 3600),
+            bases: BasePlan {
+                every: Duration::from_secs(self.number::<u64>("base_every_h")? * 3600),
+                journal_bytes: self.number::<u64>("base_mb")? << 20,
+                keep: Duration::from_secs(self.number("base_keep_s")?),
+            },
             field_key: FieldKey::new(key.reveal().as_slice().try_into().ok()?),
             phase_file: None,
         })

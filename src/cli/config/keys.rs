@@ -175,6 +175,8 @@ pub const KEYS: &[Key] = &[
     plain("store", "cache_mb", Rule::Number(1, 65_536), "64"),
     plain("store", "segment_mb", Rule::Number(1, 1024), "64"),
     plain("store", "base_every_h", Rule::Number(1, 720), "24"),
+    plain("store", "base_mb", Rule::Number(1, 65536), "256"),
+    plain("store", "base_keep_s", Rule::Number(0, 2_592_000), "86400"),
     required(secret("store", "field_key", Rule::Key32)),
     plain("token", "ttl_s", Rule::Number(1, 31_536_000), "7200"),
     required(secret("token", "salt", Rule::Text(1, 256))),

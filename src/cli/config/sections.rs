@@ -8,6 +8,7 @@ use crate::base::cipher::FieldKey;
 use crate::base::{AppId, MchId, Secret};
 use crate::cli::log::LogFormat;
 use crate::shop::subscribe::Messages;
+use crate::store::BasePlan;
 use crate::wechat::{V2Keys, V3Keys, Version};
 
 /// The whole configuration.
@@ -59,8 +60,8 @@ pub struct Store {
     pub cache_mb: u64,
     /// The size of a journal segment, in MiB.
     pub segment_mb: u64,
-    /// The time between base files.
-    pub base_every: Duration,
+    /// When base files are made, and how long old ones stay.
+    pub bases: BasePlan,
     /// The key that seals phones and session keys at rest.
     pub field_key: FieldKey,
     /// Where the writer says what it is doing; no key of the file, `serve --phase-file` sets it.
