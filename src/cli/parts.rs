@@ -3,17 +3,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::bars::Bars;
 use super::config::{Access, Config, Merchant, Pay};
 use super::exit::Failure;
 use super::{descriptors, systemd};
 use crate::base::x509::Certificate;
 use crate::base::{Clock, Timestamp};
+use crate::shop::backups::BackupSettings;
 use crate::shop::console::ConsoleRule;
 use crate::shop::lockout::LockRule;
 use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
-use crate::store::{Found, OpenError, OpenReport, Progress, SpaceConfig, Store, StoreConfig};
+use crate::store::{
+    Found, OpenError, OpenReport, Progress, SpaceConfig, Store, StoreConfig, reached,
+};
 use crate::web::{Client, Server, TrustedProxies};
 use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
@@ -78,7 +82,11 @@ pub(crate) fn over(
     Ok(Shop::new(store, tokens, wechat, clock, settings))
 }
 
-async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
+/// Opens the store of `config`.
+///
+/// # Errors
+/// As [`shop`].
+pub(super) async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
     let access = config.store.access.clone();
     let config = StoreConfig {
         data_dir: config.store.data_dir.clone(),
@@ -94,9 +102,13 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
         },
         stuck_after: config.store.stuck_after,
     };
-    let open = move || match access {
-        Access::Whole => Store::open(&config, &tell),
-        Access::ReadOnly { scratch } => Store::open_read_only(&config, &scratch, &tell),
+    let open = move || {
+        let bars = Bars::new();
+        let progress = |progress| tell(&bars, progress);
+        match access {
+            Access::Whole => Store::open(&config, &progress),
+            Access::ReadOnly { scratch } => Store::open_read_only(&config, &scratch, &progress),
+        }
     };
     let opened = tokio::task::spawn_blocking(open).await;
     let opened = opened.map_err(|why| Failure::failed("打开存储时程序出错", why))?;
@@ -143,8 +155,11 @@ fn say(report: &OpenReport) {
 }
 
 /// Tells how far opening has come: a store that was killed takes a while.
-fn tell(progress: Progress) {
+fn tell(bars: &Bars, progress: Progress) {
     systemd::starting();
+    if bars.are_seen() {
+        return bars.show(reached(progress));
+    }
     match progress {
         Progress::Reading { segments, of } => tracing::info!(segments, of, "正在核对账本"),
         Progress::Loading { keys, of } => tracing::info!(keys, of, "正在从账本重建工作集"),
@@ -170,6 +185,12 @@ fn settings(config: &Config) -> Settings {
         push: push(config),
         messages: config.messages.clone(),
         spool: config.store.data_dir.clone(),
+        backup: BackupSettings {
+            dir: config.backup.dir.clone(),
+            every: config.backup.every,
+            keep: config.backup.keep,
+            data_dir: config.store.data_dir.clone(),
+        },
         field_key: config.store.field_key.clone(),
         metrics_token: config.server.metrics_token.clone(),
         alerts: config.alerts,

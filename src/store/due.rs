@@ -193,6 +193,14 @@ pub fn first(read: &impl Read, kind: WorkKind) -> Result<Option<Timestamp>, Stor
     Ok(Some(at))
 }
 
+/// The work under `key`, of whatever kind; `None` when it cannot be read.
+pub(super) fn read_entry(key: &[u8], value: &[u8]) -> Option<Due> {
+    let byte = key.get(1)?;
+    let mut kinds = WorkKind::ALL.into_iter().map(|(kind, _)| kind);
+    let kind = kinds.find(|kind| kind.byte() == *byte)?;
+    entered(kind, key, value)
+}
+
 fn entered(kind: WorkKind, key: &[u8], value: &[u8]) -> Option<Due> {
     let (at, subject) = keys::due_parts(key)?;
     let step = match value {

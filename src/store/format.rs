@@ -17,7 +17,8 @@ pub(super) const VERSION: u32 = 2;
 /// The oldest layout that it reads, and brings up to its own.
 const OLDEST: u32 = 1;
 
-const FORMAT: &str = "FORMAT";
+/// The file that makes a directory a store.
+pub(super) const FORMAT: &str = "FORMAT";
 const MARK: &str = "journal.mark";
 
 /// Makes the data directory, or closes one to others that is empty or a store already. Any other
@@ -111,6 +112,12 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// No directory at all: for what is to be taken for a copy.
+    pub(super) const NOWHERE: Self = Self {
+        inode: 0,
+        born_ns: 0,
+    };
+
     /// The directory `journal`. The device number is left out: it changes when a machine restarts.
     pub(super) fn of(journal: &Path) -> io::Result<Self> {
         let meta = fs::metadata(journal)?;

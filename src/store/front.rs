@@ -11,17 +11,20 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::backup::{BackupOrder, back_up};
 use super::base_maker::BaseMaker;
 use super::bureau::{BaseState, Bureau, Pin};
 use super::command::{Closure, Ran, Reply};
+use super::copying::{CopyError, Onlooker};
 use super::disk::RealDisk;
 use super::footprint::Footprint;
 use super::frame::Chain;
+use super::manifest::Manifest;
 use super::memory::MemoryEngine;
 use super::metrics::StoreMetrics;
 use super::open::{Opened, StoreConfig, open};
 use super::open_error::OpenError;
-use super::read::{View, is_cache};
+use super::read::{Read as _, View, is_cache};
 use super::read_only::{self, Reading};
 use super::rebuild::Progress;
 use super::report::{OpenReport, WorkingSet};
@@ -30,6 +33,7 @@ use super::set::Set;
 use super::space::{self, Room, Space};
 use super::tx::{Change, Tx};
 use super::watchdog::Watchdog;
+use super::working_set::COMMIT_KEY;
 use super::writer::{Message, Shared, Writer};
 use crate::base::blocking::blocking;
 
@@ -381,6 +385,29 @@ impl Store {
             Engine::ReadOnly(reading) => reading.health.failed().await,
             Engine::Disk(on_disk) => on_disk.shared.health.failed().await,
         }
+    }
+
+    /// The newest commit that [`Store::read`] sees: whatever was acknowledged is in it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn commit(&self) -> Result<u64, StoreError> {
+        self.read(|view| {
+            let value = view.get(COMMIT_KEY)?;
+            let number = value.and_then(|value| Some(u64::from_be_bytes(value.try_into().ok()?)));
+            Ok(number.unwrap_or(0))
+        })
+        .await
+    }
+
+    /// Backs up this store, which goes on serving; it blocks as long as copying takes.
+    /// `order.reach` is a [`Store::commit`] of before.
+    ///
+    /// # Errors
+    /// [`CopyError`]; nothing is left behind then.
+    pub fn back_up(&self, order: &BackupOrder, watch: Onlooker<'_>) -> Result<Manifest, CopyError> {
+        let _stay = self.pin_files();
+        back_up(order, watch)
     }
 
     /// Answers what was sent before, makes all of it durable and ends the writer.

@@ -6,13 +6,16 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod base_maker;
 mod bases;
 mod bureau;
 mod codec;
 mod command;
+mod compacting;
 #[cfg(test)]
 mod copy_tests;
+mod copying;
 mod counters;
 mod day_rows;
 #[allow(dead_code)]
@@ -35,8 +38,10 @@ mod health;
 mod histories;
 mod journal;
 mod keys;
+mod keywise;
 #[cfg(test)]
 mod live_copy;
+mod manifest;
 mod memory;
 mod metrics;
 mod migrate;
@@ -51,6 +56,7 @@ mod phase;
 mod power_cut;
 mod read;
 mod read_only;
+mod reading;
 mod rebuild;
 mod records;
 mod recover;
@@ -58,6 +64,7 @@ mod report;
 mod reserve;
 #[cfg(test)]
 mod restart_tests;
+mod restore;
 mod retention;
 #[cfg(test)]
 mod samples;
@@ -79,6 +86,7 @@ mod token_lists;
 mod token_map;
 mod truth;
 mod tx;
+mod verify;
 mod watchdog;
 mod working_set;
 mod writer;
@@ -104,23 +112,30 @@ pub mod unmatched;
 pub mod users;
 
 pub use answers::{Failure, Page, PageWanted};
-pub use audit::audit_indexes;
+pub use audit::{Audit, RecordFault, Sums, audit, audit_indexes};
+pub use backup::{BackupOrder, Kept, back_up_stopped, kept, remove_kept, sweep_partials};
 pub use bureau::{BasePlan, BaseState, Pin};
+pub use compacting::{ask_rebuild, working_set_bytes};
+pub use copying::{CopyError, Doing, FileFault, Onlooker, Reached};
 pub use error::StoreError;
 pub use footprint::Footprint;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use manifest::{Listed, Manifest};
 pub use metrics::StoreMetrics;
 pub use migrate::Upgraded;
 pub use open::StoreConfig;
 pub use open_error::OpenError;
 pub use phase::{Beside, Phase};
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
+pub use reading::reached;
 pub use rebuild::Progress;
 pub use recover::JournalFault;
 pub use report::{Found, OpenReport, WorkingSet};
+pub use restore::{RestoreOrder, Restored, restore};
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
 pub use sorted::BadSorted;
 pub use space::{Space, SpaceConfig};
 pub use tally::Tally;
 pub use tx::Tx;
+pub use verify::{DirKind, Verified, VerifyOrder, Wrong, verify};

@@ -15,6 +15,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode, Uri};
 use tokio::time::Instant;
 
+use super::body::is_whole;
 use super::gate::{Pass, Passed, Sender, Toll};
 use super::pace::Pace;
 use super::request::{Payload, Waiting};
@@ -98,7 +99,10 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     headers.insert(X_REQUEST_ID, arrival.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let made = Instant::now();
-    turn.answered(made);
+    match is_whole(response.body()) {
+        true => turn.answered(made),
+        false => turn.goes_on(&mut response),
+    }
     let took = made.duration_since(begun);
     metrics.answered(response.status(), took);
     // The path only: a query may hold a token.

@@ -3,9 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use hyper::header::{CONNECTION, HeaderValue};
 use tokio::time::Instant;
 
-use super::Deadlines;
+use super::{Deadlines, Response};
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Where a connection stands. HTTP/1.1 answers one request at a time, HTTP/2 many.
 pub(super) struct Pace {
@@ -103,6 +106,13 @@ impl Turn<'_> {
         let us = u64::try_from(us).unwrap_or(u64::MAX);
         self.pace.answered_us.fetch_max(us, Ordering::Relaxed);
         self.is_answered = true;
+    }
+
+    /// The answer is still being made while it is sent: the connection is not late as long as its
+    /// body's own deadlines hold, and takes no request after it.
+    pub(super) fn goes_on(self, response: &mut Response) {
+        response.headers_mut().insert(CONNECTION, CLOSE);
+        std::mem::forget(self);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 
 use super::sections::{
-    Access, Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+    Access, Admin, Backup, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 use super::settle::Settled;
 use crate::base::Secret;
@@ -73,6 +73,11 @@ pub(super) fn config(settled: &Settled) -> Option<Config> {
         }
         .alerts()?,
         webhook_networks: settled.list("webhooks", "private_networks")?.to_vec(),
+        backup: Table {
+            settled,
+            section: "backup",
+        }
+        .backup()?,
         log: Table {
             settled,
             section: "log",
@@ -320,6 +325,15 @@ impl Table<'_> {
             disk_free_bytes: self.number::<u64>("disk_free_mb")? << 20,
             clock_skew: self.seconds("clock_skew_s")?,
             overdue: self.seconds("overdue_s")?,
+        })
+    }
+
+    fn backup(self) -> Option<Backup> {
+        let dir = self.text("dir")?;
+        Some(Backup {
+            dir: (!dir.is_empty()).then(|| dir.into()),
+            every: Duration::from_secs(self.number::<u64>("every_h")? * 3600),
+            keep: self.number("keep")?,
         })
     }
 

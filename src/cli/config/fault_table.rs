@@ -1,6 +1,6 @@
 //! Every way a value can be wrong, as a table: lines, where the fault is, which key, which class.
 
-use super::FaultKind::{self, Conflict, File, Missing, NotYet, Range, Syntax, Type, Unknown};
+use super::FaultKind::{self, Conflict, File, Missing, Range, Syntax, Type, Unknown};
 use super::Place;
 use super::tests::{least, of, seen};
 
@@ -93,7 +93,7 @@ const TABLE: &[(&str, usize, &str, FaultKind)] = &[
         "[server.tls] cert_file",
         File,
     ),
-    ("[backup]\ndir = \"b\"", 9, "[backup] dir", NotYet),
+    ("[backup]\ndir = \"data/b\"", 9, "[backup] dir", Conflict),
     (
         "[order]\n\npay_within_s = 0",
         10,

@@ -38,6 +38,8 @@ pub struct Config {
     pub alerts: AlertLimits,
     /// `[webhooks] private_networks`: addresses of our own networks that webhooks may go to.
     pub webhook_networks: Vec<String>,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[log]`
     pub log: Log,
 }
@@ -225,6 +227,17 @@ pub struct Limits {
     pub login_failures_before_lock: u32,
     /// How long the first wait is; each further one is twice as long, up to 64 times.
     pub lock: Duration,
+}
+
+/// `[backup]`
+#[derive(Debug)]
+pub struct Backup {
+    /// Where scheduled backups go; `None`: there are none.
+    pub dir: Option<PathBuf>,
+    /// What lies between two of them.
+    pub every: Duration,
+    /// How many are kept.
+    pub keep: usize,
 }
 
 /// `[log]`
