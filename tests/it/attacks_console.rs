@@ -333,6 +333,15 @@ fn a_name_that_exists_is_not_told_by_the_time_of_the_answer() {
     );
 }
 
+/// Ends the flood also when the test fails: its threads are waited for.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn buyers_are_served_while_logins_flood_in() {
     const FLOODERS: u8 = 24;
@@ -369,6 +378,7 @@ fn buyers_are_served_while_logins_flood_in() {
     };
     let mut slowest = Duration::ZERO;
     thread::scope(|scope| {
+        let ends = Ends(&stop);
         for number in 0..FLOODERS {
             let flood = &flood;
             scope.spawn(move || flood(number));
@@ -382,7 +392,7 @@ fn buyers_are_served_while_logins_flood_in() {
             buyer.see(&order_no);
             slowest = slowest.max(begun.elapsed());
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(ends);
     });
     let (judged, turned_away) = (judged.into_inner(), turned_away.into_inner());
     crate::wait::say(&format!(
