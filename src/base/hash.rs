@@ -48,6 +48,28 @@ pub fn sha256(text: &[u8]) -> [u8; 32] {
     bytes
 }
 
+/// SHA-256 of what comes in parts.
+#[derive(Clone)]
+pub struct Sha256(digest::Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Sha256 {
+    /// Takes the next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The digest of all parts, in 64 lower-case hexadecimal digits.
+    pub fn hex(self) -> String {
+        HEXLOWER.encode(self.0.finish().as_ref())
+    }
+}
+
 /// HMAC-SHA256, 32 bytes.
 pub fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
     let mut bytes = [0; 32];

@@ -68,6 +68,16 @@ pub enum Command {
     Init(Box<Init>),
     /// 检查配置，说明登录和支付各缺什么 · say what is missing for login and for pay
     Check,
+    /// 备份数据目录，服务器运行中或已停止都可以 · back up the data directory, running or stopped
+    Backup(Backup),
+    /// 从备份（或数据目录的拷贝）恢复到空的数据目录 · restore into an empty data directory
+    Restore(Restore),
+    /// 核对一份备份、拷贝或已停止的数据目录 · prove a backup, a copy or a stopped store
+    Verify(Verify),
+    /// 为已停止的服务器重建工作集，变小 · rebuild the working set of a stopped server, smaller
+    Compact,
+    /// 导出 · export
+    Export(Export),
     /// 管理员 · the merchant's people
     Admin(Admin),
     /// 商家后端用的 API 密钥 · API keys for the merchant's own backend
@@ -159,6 +169,62 @@ pub struct Init {
     /// 微信支付公钥 pub_key.pem · WeChat Pay's public key
     #[arg(long, value_name = "FILE")]
     pub wechat_public_key_file: Option<String>,
+}
+
+/// `backup`
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// 备份到哪里：还不存在的目录，或空目录 · an absent or empty directory
+    #[arg(value_name = "DEST")]
+    pub dest: PathBuf,
+}
+
+/// `restore`
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// 备份，或数据目录的拷贝 · a backup, or a copy of a data directory
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// 备份、拷贝，或已停止的数据目录；不会写入它 · it is never written into
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// 输出 JSON · print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// What to export.
+    #[command(subcommand)]
+    pub command: ExportCommand,
+}
+
+/// `export …`
+#[derive(Debug, Subcommand)]
+pub enum ExportCommand {
+    /// 订单表格 CSV，Excel 和 WPS 可直接打开 · orders as CSV for Excel and WPS
+    Orders(ExportOrders),
+}
+
+/// `export orders`
+#[derive(Debug, Args)]
+pub struct ExportOrders {
+    /// 从哪一天下的单（北京时间，含） · placed from this Beijing day on
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Option<Day>,
+    /// 到哪一天（含） · to this day, inclusive
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Option<Day>,
+    /// 写到文件；不给就写到标准输出 · a file; without it standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// `reconcile`

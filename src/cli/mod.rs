@@ -4,16 +4,21 @@
 
 mod admin;
 pub mod args;
+pub mod backup;
+mod bars;
 pub mod check;
+pub mod compact;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod export;
 pub mod follow;
 pub mod init;
 pub mod log;
 pub mod order;
 pub(crate) mod parts;
 pub mod reconcile;
+pub mod restore;
 pub mod serve;
 pub mod simulator;
 pub mod socket;
@@ -21,6 +26,7 @@ pub mod staff;
 mod systemd;
 pub mod tempdir;
 pub mod term;
+pub mod verify;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -28,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Arguments, Command, KeyCommand, OrderCommand};
+use args::{Arguments, Command, ExportCommand, KeyCommand, OrderCommand};
 use exit::Failure;
 use staff::Request;
 
@@ -53,6 +59,13 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Init(given) => init(config, *given),
         Command::Check => check::run(config, serve::environment()),
         Command::Admin(args) => admin::run(config, args.command),
+        Command::Backup(args) => backup::run(config, &args.dest),
+        Command::Restore(args) => restore::run(config, &args.source),
+        Command::Verify(args) => verify::run(&args),
+        Command::Compact => compact::run(config),
+        Command::Export(args) => match args.command {
+            ExportCommand::Orders(args) => export::orders(config, args),
+        },
         Command::Reconcile(args) => reconcile::run(config, &args),
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),

@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::bars::Bars;
 use super::config::{Config, Merchant, Pay};
 use super::exit::Failure;
 use super::systemd;
 use crate::base::Clock;
+use crate::shop::backups::BackupSettings;
 use crate::shop::console::ConsoleRule;
 use crate::shop::lockout::LockRule;
 use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
-use crate::store::{OpenError, Progress, Store, StoreConfig};
+use crate::store::{OpenError, Progress, Store, StoreConfig, reached};
 use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
 use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
@@ -71,7 +73,11 @@ pub(crate) fn over(
     Ok(Shop::new(store, tokens, wechat, clock, settings))
 }
 
-async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
+/// Opens the store of `config`.
+///
+/// # Errors
+/// As [`shop`].
+pub(super) async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
     let config = StoreConfig {
         data_dir: config.store.data_dir.clone(),
         cache_bytes: config.store.cache_mb * MIB,
@@ -80,7 +86,10 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
         clock,
         phase_file: config.store.phase_file.clone(),
     };
-    let open = move || Store::open(&config, &tell);
+    let open = move || {
+        let bars = Bars::new();
+        Store::open(&config, &|progress| tell(&bars, progress))
+    };
     let opened = tokio::task::spawn_blocking(open).await;
     let opened = opened.map_err(|why| Failure::failed("打开存储时程序出错", why))?;
     let (store, report) = opened.map_err(|error| match error {
@@ -101,8 +110,11 @@ async fn open(config: &Config, clock: Clock) -> Result<Store, Failure> {
 }
 
 /// Tells how far opening has come: a store that was killed takes a while.
-fn tell(progress: Progress) {
+fn tell(bars: &Bars, progress: Progress) {
     systemd::starting();
+    if bars.are_seen() {
+        return bars.show(reached(progress));
+    }
     match progress {
         Progress::Reading { segments, of } => tracing::info!(segments, of, "正在核对账本"),
         Progress::Loading { keys, of } => tracing::info!(keys, of, "正在从账本重建工作集"),
@@ -128,6 +140,12 @@ fn settings(config: &Config) -> Settings {
         push: push(config),
         messages: config.messages.clone(),
         spool: config.store.data_dir.clone(),
+        backup: BackupSettings {
+            dir: config.backup.dir.clone(),
+            every: config.backup.every,
+            keep: config.backup.keep,
+            data_dir: config.store.data_dir.clone(),
+        },
         field_key: config.store.field_key.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! `admin`, `key`, `order`, `reconcile`: done by the running server when there is one, else on the
 //! store itself.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::exit::Failure;
-use super::reconcile;
 use super::serve;
 use super::socket::{self, Reply};
+use super::{backup, export, reconcile};
 use crate::base::{Day, Secret};
 use crate::model::Refusal;
 use crate::routes::order_json;
@@ -59,6 +60,28 @@ pub enum Request {
     KeyCreate {
         /// Its name.
         name: String,
+    },
+    /// Begin to back up the store.
+    #[serde(rename = "backup")]
+    Backup {
+        /// Where to: an absolute path.
+        dest: PathBuf,
+    },
+    /// Tell how far a backup has come.
+    #[serde(rename = "backup.look")]
+    BackupLook {
+        /// Its name.
+        id: String,
+    },
+    /// Give the next rows of the table of orders.
+    #[serde(rename = "export.orders")]
+    ExportOrders {
+        /// Placed on this day or later.
+        from: Option<Day>,
+        /// Placed on this day or earlier.
+        to: Option<Day>,
+        /// Where the part before ended.
+        cursor: Option<String>,
     },
     /// Begin to compare the bill of a day.
     #[serde(rename = "reconcile")]
@@ -111,6 +134,13 @@ async fn run(shop: &Arc<Shop>, request: Request) -> Reply {
         Request::KeyCreate { name } => {
             let created = shop.create_key(name, now).await;
             created.map(|new| json!({ "id": new.id, "key": new.key.reveal() }))
+        }
+        Request::Backup { dest } => backup::begin(shop, dest).await,
+        Request::BackupLook { id } => Ok(backup::look(shop, &id)),
+        Request::ExportOrders { from, to, cursor } => {
+            let wanted = export::wanted(from, to);
+            let part = shop.export_orders(wanted, cursor).await;
+            part.map(|part| json!({ "csv": part.csv, "next_cursor": part.next_cursor }))
         }
         Request::Reconcile { day } => reconcile::begin(shop, day).await,
         Request::ReconcileLook { day } => reconcile::look(shop, day).await,

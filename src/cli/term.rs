@@ -11,6 +11,12 @@ pub fn say(line: impl Display) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
+/// Writes `text` to stdout as it is, at once.
+pub fn put(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Writes a question to stderr, the cursor staying behind it.
 pub fn ask(question: impl Display) {
     let mut out = std::io::stderr().lock();

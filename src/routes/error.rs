@@ -32,6 +32,10 @@ impl From<ShopError> for HttpError {
                 }
             }
             ShopError::DecryptFailed => Self::new(StatusCode::BAD_REQUEST, "DECRYPT_FAILED", said),
+            ShopError::BackupRunning => Self::new(StatusCode::CONFLICT, "BACKUP_RUNNING", said),
+            ShopError::BackupNotConfigured => {
+                Self::new(StatusCode::CONFLICT, "BACKUP_NOT_CONFIGURED", said)
+            }
             ShopError::PayNotConfigured => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "PAY_NOT_CONFIGURED", said)
             }

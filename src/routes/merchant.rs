@@ -124,10 +124,10 @@ pub(super) async fn list_orders(shop: Arc<Shop>, _: Merchant, req: Req) -> Outco
     Ok(no_store(json(StatusCode::OK, &view)))
 }
 
-const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+pub(super) const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// The start of a Beijing day given as `YYYY-MM-DD`.
-fn day(req: &Req, name: &str) -> Result<Option<Timestamp>, HttpError> {
+pub(super) fn day(req: &Req, name: &str) -> Result<Option<Timestamp>, HttpError> {
     let Some(text) = req.query(name) else {
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! Floor 4: the contract: routes as data, callers proved by type, the one error map.
 
+mod backups;
 mod buyer;
 mod callbacks;
 mod callers;
@@ -7,6 +8,7 @@ mod catalogue;
 mod claims;
 mod cookies;
 mod error;
+mod export;
 mod merchant;
 mod merchant_orders;
 mod ops;
@@ -103,6 +105,9 @@ fn merchants() -> Vec<Route<Shop>> {
             shipping::express_companies,
         ),
         route(GET, "/admin/v1/wxacode", shipping::wxacode),
+        route(GET, "/admin/v1/export/orders.csv", export::orders),
+        route(GET, "/admin/v1/backups", backups::list),
+        route(POST, "/admin/v1/backups", backups::create),
         route(GET, "/admin/v1/reconciliations", reconciliations::list),
         route(POST, "/admin/v1/reconciliations", reconciliations::create),
         route(

@@ -41,6 +41,14 @@ pub enum ShopError {
     /// What the mini program sent does not open with the user's session key, or is not for us.
     #[error("数据解密失败，请重新 wx.login 后再取一次加密数据")]
     DecryptFailed,
+    /// A backup is being made.
+    #[error("正在备份，请等它做完再来（GET /admin/v1/backups 可以看到进度）")]
+    BackupRunning,
+    /// There is no place for backups.
+    #[error(
+        "没有配置备份目录：请在 config.toml 填 [backup] dir 后重启，或用命令 zhanggui backup 目录"
+    )]
+    BackupNotConfigured,
     /// Payments are not configured.
     #[error("尚未配置微信支付商户号，请运行 zhanggui check 查看缺少的配置")]
     PayNotConfigured,

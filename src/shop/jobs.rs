@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::runner::{Ended, Runner};
-use super::{Shop, ShopError, certificates};
+use super::{Shop, ShopError, backup_schedule, certificates};
 use crate::base::Timestamp;
 #[cfg(test)]
 use crate::base::trial::{self, Planted};
@@ -52,6 +52,7 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     let sweep = tokio::spawn(sweep(Arc::clone(&shop)));
     let certificates = tokio::spawn(certificates::keep(Arc::clone(&shop)));
+    let backups = tokio::spawn(backup_schedule::keep(Arc::clone(&shop)));
     let mut runner = Runner::default();
     match shop.take_up_closes().await {
         Ok(0) => {}
@@ -85,6 +86,8 @@ pub async fn run(shop: Arc<Shop>, shutdown: impl Future<Output = ()>) {
     }
     sweep.abort();
     certificates.abort();
+    backups.abort();
+    shop.backups.stop();
     runner.finish(LAST_WORK).await;
 }
 

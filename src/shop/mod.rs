@@ -5,6 +5,8 @@
 
 mod amending;
 pub mod asking;
+mod backup_schedule;
+pub mod backups;
 pub mod beside;
 mod bill_days;
 mod bill_missing;
@@ -17,6 +19,7 @@ pub mod console;
 mod couriers;
 pub mod effects;
 pub mod error;
+pub mod export;
 pub mod fulfil;
 pub mod goods;
 pub mod jobs;
@@ -99,6 +102,8 @@ pub struct Settings {
     pub messages: subscribe::Messages,
     /// Where a bill lies while it is compared, in a file without a name.
     pub spool: PathBuf,
+    /// Scheduled backups.
+    pub backup: backups::BackupSettings,
     /// Seals phones and session keys at rest.
     pub field_key: FieldKey,
 }
@@ -116,6 +121,7 @@ pub struct Shop {
     turns: turns::Turns,
     remembered: couriers::Remembered,
     gates: subscribe::Gates,
+    backups: backups::Backups,
     reconciling: tokio::sync::Mutex<()>,
     last_tick: AtomicI64,
 }
@@ -146,6 +152,7 @@ impl Shop {
             turns: turns::Turns::default(),
             remembered: couriers::Remembered::default(),
             gates: subscribe::Gates::default(),
+            backups: backups::Backups::default(),
             reconciling: tokio::sync::Mutex::default(),
             last_tick: AtomicI64::new(0),
         })

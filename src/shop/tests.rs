@@ -45,6 +45,12 @@ pub(super) fn settings(appid: AppId, mchid: Option<MchId>) -> Settings {
         push: push::PushSettings::default(),
         messages: subscribe::Messages::default(),
         spool: std::env::temp_dir(),
+        backup: super::backups::BackupSettings {
+            dir: None,
+            every: Duration::from_secs(86_400),
+            keep: 1,
+            data_dir: std::env::temp_dir(),
+        },
         field_key: FieldKey::new([7; 32]),
     }
 }

@@ -63,7 +63,18 @@ impl World {
             }
         }
         self.judge_bills(&trades).await;
+        self.judge_records().await;
         self.judge_stock(&orders).await;
+    }
+
+    /// Every record agrees with every other.
+    async fn judge_records(self: &Arc<Self>) {
+        let Some(life) = self.life() else { return };
+        checked("every record agrees with its indexes and its sums");
+        match life.store.read(crate::store::audit_indexes).await {
+            Ok(faults) if faults.is_empty() => {}
+            other => self.broke(format!("records disagree: {other:?}")),
+        }
     }
 
     /// What is in stock and what orders hold is what there was.

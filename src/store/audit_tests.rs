@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::super::KeyRange;
+use super::super::codec::collect;
 use crate::model::OrderStatus;
 use crate::model::order::StockLeft;
 use crate::store::histories::{STOCK, Step, all, faults, first, live, page, step};

@@ -169,6 +169,15 @@ pub(super) fn damaged<R: Record>(read: &impl Read, key: &[u8]) -> StoreError {
     read.corrupt(&format!("{} {}", R::KIND, key.escape_ascii()))
 }
 
+/// Whether a value of whatever record is as it was written, with all its pieces.
+pub(super) fn is_intact(read: &impl Read, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+    Ok(match open(key, value) {
+        Some((WHOLE | PIECE, _)) => true,
+        Some((HEAD, head)) => gather(read, key, head)?.is_some(),
+        Some(_) | None => false,
+    })
+}
+
 /// `record` in the one fixed form of bincode.
 pub(super) fn to_bytes<T: Serialize>(record: &T) -> Vec<u8> {
     let bytes = bincode::options().serialize(record);
@@ -221,7 +230,7 @@ fn open<'v>(key: &[u8], value: &'v [u8]) -> Option<(u8, &'v [u8])> {
 }
 
 /// How many pieces the value under `key` has beside it.
-fn pieces(key: &[u8], value: &[u8]) -> u8 {
+pub(super) fn pieces(key: &[u8], value: &[u8]) -> u8 {
     if value.first() != Some(&HEAD) {
         return 0;
     }

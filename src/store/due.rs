@@ -82,6 +82,18 @@ pub enum WorkKind {
 }
 
 impl WorkKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Expire,
+        Self::Close,
+        Self::Query,
+        Self::Refund,
+        Self::Report,
+        Self::Message,
+        Self::Complete,
+        Self::Bill,
+    ];
+
     /// The byte of the kind in keys; never changed.
     pub(super) const fn byte(self) -> u8 {
         match self {
@@ -166,6 +178,15 @@ pub fn due_now(
         }
     }
     Ok(due)
+}
+
+/// The work under `key`, of whatever kind; `None` when it cannot be read.
+pub(super) fn read_entry(key: &[u8], value: &[u8]) -> Option<Due> {
+    let byte = key.get(1)?;
+    let kind = WorkKind::ALL
+        .into_iter()
+        .find(|kind| kind.byte() == *byte)?;
+    entered(kind, key, value)
 }
 
 fn entered(kind: WorkKind, key: &[u8], value: &[u8]) -> Option<Due> {

@@ -15,7 +15,8 @@ use crate::base::cipher::FieldKey;
 /// The layout of the directory that this program writes, and the newest that it reads.
 pub(super) const VERSION: u32 = 1;
 
-const FORMAT: &str = "FORMAT";
+/// The file that makes a directory a store.
+pub(super) const FORMAT: &str = "FORMAT";
 const MARK: &str = "journal.mark";
 
 /// Takes the lock of `data_dir`; it is free again when the file is dropped.
@@ -64,6 +65,12 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// No directory at all: for what is to be taken for a copy.
+    pub(super) const NOWHERE: Self = Self {
+        inode: 0,
+        born_ns: 0,
+    };
+
     /// The directory `journal`. The device number is left out: it changes when a machine restarts.
     pub(super) fn of(journal: &Path) -> io::Result<Self> {
         let meta = fs::metadata(journal)?;

@@ -8,15 +8,19 @@ use std::sync::mpsc::{Sender, channel};
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::backup::{BackupOrder, back_up};
 use super::command::{Closure, Ran, Reply};
+use super::copying::{CopyError, Onlooker};
+use super::manifest::Manifest;
 use super::memory::MemoryEngine;
 use super::open::{OpenReport, Opened, StoreConfig, open};
 use super::open_error::OpenError;
-use super::read::{View, is_cache};
+use super::read::{Read as _, View, is_cache};
 use super::rebuild::Progress;
 use super::set::Set;
 use super::tx::{Change, Tx};
 use super::watchdog::Watchdog;
+use super::working_set::COMMIT_KEY;
 use super::writer::{Message, Shared, Writer};
 
 /// One change of a cache key: its new value, or `None` when it is gone.
@@ -225,6 +229,28 @@ impl Store {
             Engine::Memory(_) => std::future::pending().await,
             Engine::Disk(on_disk) => on_disk.shared.health.failed().await,
         }
+    }
+
+    /// The newest commit that [`Store::read`] sees: whatever was acknowledged is in it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn commit(&self) -> Result<u64, StoreError> {
+        self.read(|view| {
+            let value = view.get(COMMIT_KEY)?;
+            let number = value.and_then(|value| Some(u64::from_be_bytes(value.try_into().ok()?)));
+            Ok(number.unwrap_or(0))
+        })
+        .await
+    }
+
+    /// Backs up this store, which goes on serving; it blocks as long as copying takes.
+    /// `order.reach` is a [`Store::commit`] of before.
+    ///
+    /// # Errors
+    /// [`CopyError`]; nothing is left behind then.
+    pub fn back_up(&self, order: &BackupOrder, watch: Onlooker<'_>) -> Result<Manifest, CopyError> {
+        back_up(order, watch)
     }
 
     /// Answers what was sent before, makes all of it durable and ends the writer.

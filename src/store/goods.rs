@@ -149,24 +149,6 @@ fn pieces(lines: &[Line]) -> Vec<(GoodsId, u64)> {
     pieces
 }
 
-/// Every goods has a stock, and every stock its goods.
-pub(super) fn audit(read: &impl Read, faults: &mut Vec<String>) -> Result<(), StoreError> {
-    for (kind, other) in [(keys::GOODS, keys::STOCK), (keys::STOCK, keys::GOODS)] {
-        super::audit::each(read, &KeyRange::prefix(&[kind]), &mut |key, _| {
-            let beside = [&[other], &key[1..]].concat();
-            if read.get(&beside)?.is_none() {
-                faults.push(format!(
-                    "{} has no {}",
-                    key.escape_ascii(),
-                    beside.escape_ascii()
-                ));
-            }
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 #[path = "goods_tests.rs"]
 mod tests;

@@ -7,8 +7,8 @@ use super::orders::{OrderQuery, Owner, insert, list, note, require_order, update
 use super::samples::{self, at, field_key, order_no, write};
 use super::{Store, Tx, attempts, audit_indexes, goods, users};
 use crate::base::{OrderNo, Timestamp, TransactionId};
-use crate::model::order::{Closer, OrderEvent, Paid, Receiver};
-use crate::model::{Effect, Entry, Line, Order};
+use crate::model::order::{Closer, OrderEvent, Paid, Receiver, StockLeft};
+use crate::model::{Effect, Entry, Goods, Line, Order};
 
 pub(super) fn first(limit: usize) -> PageWanted {
     PageWanted {
@@ -77,17 +77,34 @@ pub(super) fn transaction(n: usize) -> TransactionId {
 }
 
 pub(super) fn pay(tx: &mut Tx<'_>, n: usize, order_no: &OrderNo) -> Result<(), Failure> {
-    let order = require_order(tx, &field_key(), order_no, Owner::Any)?;
+    let before = require_order(tx, &field_key(), order_no, Owner::Any)?;
+    if before.paid_by.is_some() {
+        // Money on an attempt that was paid is told again, and is the same money.
+        return apply(
+            tx,
+            order_no,
+            OrderEvent::Paid(paid_on(n, StockLeft::Enough)),
+            at(60),
+        );
+    }
+    let order = Order {
+        attempts: 1,
+        ..before.clone()
+    };
+    update(tx, &field_key(), &before, &order)?;
     let stock = goods::stock_left(tx, &order.lines)?;
     let attempt = samples::attempt(&order, 1);
     attempts::put(tx, &samples::paid(attempt, transaction(n).as_str()))?;
-    let paid = Paid {
+    apply(tx, order_no, OrderEvent::Paid(paid_on(n, stock)), at(60))
+}
+
+fn paid_on(n: usize, stock: StockLeft) -> Paid {
+    Paid {
         attempt: 1,
         transaction_id: transaction(n),
         paid_at: at(60),
         stock,
-    };
-    apply(tx, order_no, OrderEvent::Paid(paid), at(60))
+    }
 }
 
 /// What a random history does next, with one of its orders.
@@ -120,9 +137,13 @@ pub(super) fn take(tx: &mut Tx<'_>, step: &Step, n: i64) -> Result<(), Failure> 
         Step::Place(uid, count) => {
             let lines: Vec<Line> = (1..=3).map(|id| samples::line(id, *count)).collect();
             goods::take_stock(tx, &lines)?;
+            let sample = samples::order(*uid, n, 1);
+            let goods = crate::model::price::total(&lines)?;
             let order = Order {
                 lines,
-                ..samples::order(*uid, n, 1)
+                goods,
+                total: goods,
+                ..sample
             };
             insert(tx, &field_key(), &order);
             Ok(())
@@ -138,6 +159,9 @@ pub(super) fn take(tx: &mut Tx<'_>, step: &Step, n: i64) -> Result<(), Failure> 
                 attempts: 1,
                 ..before.clone()
             };
+            if before.attempts == 0 {
+                attempts::put(tx, &samples::attempt(&before, 1))?;
+            }
             Ok(update(tx, &field_key(), &before, &after)?)
         }
         Step::Ship(order) => apply(tx, &number(order), OrderEvent::Shipped, at(n)),
@@ -168,7 +192,12 @@ pub(super) const STOCK: u64 = 9;
 pub(super) async fn live(store: &Store, steps: Vec<Step>) {
     write(store, |tx| {
         for id in 1..=3 {
-            let goods = samples::goods(id);
+            // Users and goods are numbered by their counters, as in a shop.
+            users::upsert(tx, &field_key(), &samples::login(id), at(0))?;
+            let goods = Goods {
+                id: goods::next_id(tx)?,
+                ..samples::goods(id)
+            };
             goods::put(tx, &goods)?;
             goods::set_stock(tx, goods.id, STOCK)?;
         }

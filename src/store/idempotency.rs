@@ -54,6 +54,13 @@ impl Claim {
     }
 }
 
+#[cfg(test)]
+impl Claim {
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.key
+    }
+}
+
 /// What is known of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
@@ -180,7 +187,7 @@ pub fn forget(tx: &mut Tx<'_>, now: Timestamp, limit: usize) -> Result<usize, St
 }
 
 /// The number of the day: a key lies by the day on which it was first used.
-fn day(at: Timestamp) -> u32 {
+pub(super) fn day(at: Timestamp) -> u32 {
     let seconds = u64::try_from(at.unix()).unwrap_or(0);
     u32::try_from(seconds / DAY_S).unwrap_or(u32::MAX)
 }

@@ -6,10 +6,13 @@
 
 mod answers;
 mod audit;
+mod backup;
 mod codec;
 mod command;
+mod compacting;
 #[cfg(test)]
 mod copy_tests;
+mod copying;
 mod counters;
 mod day_rows;
 mod disk;
@@ -30,8 +33,10 @@ mod health;
 mod histories;
 mod journal;
 mod keys;
+mod keywise;
 #[cfg(test)]
 mod live_copy;
+mod manifest;
 mod memory;
 mod open;
 mod open_error;
@@ -42,11 +47,13 @@ mod phase;
 #[cfg(test)]
 mod power_cut;
 mod read;
+mod reading;
 mod rebuild;
 mod records;
 mod recover;
 #[cfg(test)]
 mod restart_tests;
+mod restore;
 #[cfg(test)]
 mod samples;
 mod seal;
@@ -62,6 +69,7 @@ mod test_home;
 mod token_lists;
 mod token_map;
 mod tx;
+mod verify;
 mod watchdog;
 mod working_set;
 mod writer;
@@ -86,15 +94,22 @@ pub mod unmatched;
 pub mod users;
 
 pub use answers::{Failure, Page, PageWanted};
-pub use audit::audit_indexes;
+pub use audit::{Audit, RecordFault, Sums, audit, audit_indexes};
+pub use backup::{BackupOrder, Kept, back_up_stopped, kept, remove_kept, sweep_partials};
+pub use compacting::{ask_rebuild, working_set_bytes};
+pub use copying::{CopyError, Doing, FileFault, Onlooker, Reached};
 pub use error::StoreError;
 pub use front::{CacheChange, CacheTicket, Store};
+pub use manifest::{Listed, Manifest};
 pub use open::{Found, OpenReport, StoreConfig, WorkingSet};
 pub use open_error::OpenError;
 pub use phase::Phase;
 pub use read::{CACHE_KEYS, Direction, KeyRange, Read, View, Visit};
+pub use reading::reached;
 pub use rebuild::Progress;
 pub use recover::JournalFault;
+pub use restore::{RestoreOrder, Restored, restore};
 #[cfg(test)]
 pub(crate) use simulated::{Machine, StartFault};
 pub use tx::Tx;
+pub use verify::{DirKind, Verified, VerifyOrder, Wrong, verify};

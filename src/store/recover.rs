@@ -121,6 +121,19 @@ pub enum JournalFault {
     },
 }
 
+impl JournalFault {
+    /// The file it is about, where it is one.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Io(_) => None,
+            Self::Foreign(file)
+            | Self::Newer { file, .. }
+            | Self::Damaged { file, .. }
+            | Self::Missing { file, .. } => Some(file),
+        }
+    }
+}
+
 /// What a change does to a key.
 pub(super) type OnChange<'c> = dyn FnMut(&[u8], Option<&[u8]>) + 'c;
 

@@ -119,34 +119,11 @@ pub fn put_request(
     codec::put(tx, keys::refund_request(order_no), &record)
 }
 
-/// Refunds and their indexes name each other.
-pub(super) fn audit(read: &impl Read, faults: &mut Vec<String>) -> Result<(), StoreError> {
-    let of_kind = |kind| KeyRange::prefix(&[kind]);
-    super::audit::each(read, &of_kind(keys::REFUND), &mut |key, value| {
-        let RefundRecord::V1(refund) = codec::decode(read, key, value)?;
-        let index = keys::order_refund(&refund.order_no, &refund.refund_no);
-        if read.get(&index)?.is_none() || keys::refund(&refund.refund_no) != key {
-            faults.push(format!("{} is not indexed right", key.escape_ascii()));
-        }
-        Ok(())
-    })?;
-    super::audit::each(read, &of_kind(keys::ORDER_REFUND), &mut |index, value| {
-        let RefundIndexRecord::V1(refund_no) = codec::decode(read, index, value)?;
-        let refund = refund(read, &refund_no)?;
-        let own = refund.map(|refund| keys::order_refund(&refund.order_no, &refund_no));
-        if own.as_deref() != Some(index) {
-            faults.push(format!("{} indexes no such refund", index.escape_ascii()));
-        }
-        Ok(())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::RefundStatus;
     use crate::store::Store;
-    use crate::store::histories::faults;
     use crate::store::samples::{at, order, refund as sample, write};
 
     async fn kept(refunds: Vec<Refund>) -> Store {
@@ -204,23 +181,6 @@ mod tests {
             Ok(())
         });
         read.await.unwrap();
-        assert_eq!(faults(&store).await, Vec::<String>::new());
-    }
-
-    #[tokio::test]
-    async fn an_index_or_a_refund_that_is_lost_is_named() {
-        let mine = order(1, 0, 1);
-        let refund = sample(&mine, 1);
-        let index = keys::order_refund(&mine.order_no, &refund.refund_no);
-        for lost in [index, keys::refund(&refund.refund_no)] {
-            let store = kept(vec![refund.clone()]).await;
-            write(&store, move |tx| {
-                tx.delete(lost.clone());
-                Ok(())
-            })
-            .await;
-            assert_eq!(faults(&store).await.len(), 1);
-        }
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@ pub struct Unmatched {
 /// # Errors
 /// [`StoreError`].
 pub fn put(tx: &mut Tx<'_>, notify: &Unmatched) -> Result<(), StoreError> {
-    let seen = keys::unmatched_seen(&digest(notify));
+    let seen = seen_key(notify);
     if let Some(number) = counters::number(tx, &seen)?
         && let Some(UnmatchedRecord::V1(first)) = codec::get(tx, &keys::unmatched(number))?
     {
@@ -72,6 +72,11 @@ pub fn list(read: &impl Read, wanted: &PageWanted) -> Result<Page<Unmatched>, Fa
         items: page.items.into_iter().map(|(_, notify)| notify).collect(),
         next_cursor: page.next_cursor,
     })
+}
+
+/// Where the number of a notify that came before is kept.
+pub(super) fn seen_key(notify: &Unmatched) -> Vec<u8> {
+    keys::unmatched_seen(&digest(notify))
 }
 
 fn digest(notify: &Unmatched) -> [u8; 32] {

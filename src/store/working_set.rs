@@ -18,7 +18,7 @@ use super::read::{Direction, KeyRange, Read, Visit};
 use super::tx::Change;
 
 /// Where the working set keeps the number of its last commit.
-const COMMIT_KEY: &[u8] = b"\0commit";
+pub(super) const COMMIT_KEY: &[u8] = b"\0commit";
 /// How long sled may take to let go of its file.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 

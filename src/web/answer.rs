@@ -15,6 +15,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use tokio::time::Instant;
 
+use super::body::is_whole;
 use super::connection::Pace;
 use super::request::{Payload, Waiting};
 use super::router::Running;
@@ -75,7 +76,9 @@ pub(super) async fn answer<S: Send + Sync + 'static>(
     headers.insert(X_REQUEST_ID, arrival.id.header());
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     let made = Instant::now();
-    pace.answered(made);
+    if is_whole(response.body()) {
+        pace.answered(made);
+    }
     // The path only: a query may hold a token.
     tracing::info!(
         target: "access",

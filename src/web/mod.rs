@@ -4,6 +4,7 @@
 //! calls others. Nothing here knows a business rule or a route of ours.
 
 mod answer;
+mod body;
 mod client;
 mod connection;
 mod decode;
@@ -24,6 +25,7 @@ pub use bytes::Bytes;
 pub use hyper::header;
 pub use hyper::{Method, StatusCode};
 
+pub use body::{Arriving, Body, NobodyReads, Pieces, in_pieces};
 pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};
@@ -32,7 +34,7 @@ pub use proxies::TrustedProxies;
 pub use reach::{Reach, Stage};
 pub use request::Req;
 pub use response::{HttpError, Outcome, Response};
-pub use response::{empty, json, long_json, no_store, text, with_header};
+pub use response::{empty, json, long_json, made, no_store, text, with_header};
 pub use router::{Anyone, Caller, Route, Router, route};
 pub use server::{Deadlines, Limits, Server};
 

@@ -1,15 +1,17 @@
 //! Answers: JSON, text or nothing; and errors in the one shape of the contract.
 
-use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use serde::Serialize;
 
 use super::RequestId;
+use super::body::{Body, whole};
 
-/// An answer, whole in memory.
-pub type Response = hyper::Response<Full<Bytes>>;
+/// An answer; all but long tables are whole in memory.
+pub type Response = hyper::Response<Body>;
 
 /// What a handler gives back.
 pub type Outcome = Result<Response, HttpError>;
@@ -87,7 +89,7 @@ pub fn long_json(status: StatusCode, view: &impl Serialize, bytes: usize) -> Res
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Response {
-    let mut response = Response::default();
+    let mut response = Response::new(whole(Bytes::new()));
     *response.status_mut() = status;
     response
 }
@@ -95,6 +97,17 @@ pub fn empty(status: StatusCode) -> Response {
 /// An answer of any other content type, such as `text/xml; charset=utf-8`.
 pub fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     with_body(status, HeaderValue::from_static(content_type), body.into())
+}
+
+/// An answer with 200 whose body is made while it is sent.
+///
+/// The connection ends with it: how long that takes is the reader's affair, and no deadline's.
+pub fn made(content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// `response`, told to be kept in no cache: for answers about a user.
@@ -113,7 +126,7 @@ pub fn with_header(mut response: Response, name: HeaderName, value: &str) -> Res
 }
 
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response

@@ -291,26 +291,6 @@ fn a_guesser_waits_and_the_merchant_elsewhere_does_not() {
 }
 
 #[test]
-fn logins_of_buyers_and_merchants_share_one_rate() {
-    let world = World::with(|setup| {
-        setup.may_be_refused = true;
-        setup
-            .more
-            .push(("limits.login_per_minute_per_ip", 3.into()));
-    });
-    let body = json!({ "code": "no-such-code" }).to_string();
-    let mut client = Client::new(&world.place);
-    for _ in 0..3 {
-        let reply = client
-            .send("POST", "/api/v1/token", &[], body.as_bytes())
-            .unwrap();
-        assert_eq!(reply.status, 400, "{}", reply.text());
-    }
-    let nobody = json!({ "username": "nobody", "password": "wrong password" });
-    try_login(&world, &[], &nobody).refuses(429, "RATE_LIMITED");
-}
-
-#[test]
 fn a_name_that_exists_is_not_told_by_the_time_of_the_answer() {
     let world = behind_a_proxy(&[]);
     admin(&world, "boss");

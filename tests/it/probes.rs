@@ -351,6 +351,14 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
     probe("GET", "/admin/v1/wxacode", Who::Merchant, Body::None),
     probe(
         "GET",
+        "/admin/v1/export/orders.csv",
+        Who::Merchant,
+        Body::None,
+    ),
+    probe("GET", "/admin/v1/backups", Who::Merchant, Body::None),
+    probe("POST", "/admin/v1/backups", Who::Merchant, Body::Empty),
+    probe(
+        "GET",
         "/admin/v1/reconciliations",
         Who::Merchant,
         Body::None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 
 use super::sections::{
-    Admin, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
+    Admin, Backup, Config, Limits, Log, Merchant, Order, Pay, Server, Store, Token, Wechat,
 };
 use super::settle::Settled;
 use crate::base::Secret;
@@ -64,6 +64,11 @@ pub(super) fn config(settled: &Settled) -> Option<Config> {
             section: "limits",
         }
         .limits()?,
+        backup: Table {
+            settled,
+            section: "backup",
+        }
+        .backup()?,
         log: Table {
             settled,
             section: "log",
@@ -268,6 +273,15 @@ impl Table<'_> {
             requests_per_minute_per_token: self.number("requests_per_minute_per_token")?,
             login_failures_before_lock: self.number("login_failures_before_lock")?,
             lock: self.seconds("lock_s")?,
+        })
+    }
+
+    fn backup(self) -> Option<Backup> {
+        let dir = self.text("dir")?;
+        Some(Backup {
+            dir: (!dir.is_empty()).then(|| dir.into()),
+            every: Duration::from_secs(self.number::<u64>("every_h")? * 3600),
+            keep: self.number("keep")?,
         })
     }
 

@@ -51,7 +51,7 @@ const TABLE: &[(&str, usize, &str, FaultKind)] = &[
         "[server.tls] mode",
         NotYet,
     ),
-    ("[backup]\ndir = \"b\"", 9, "[backup] dir", NotYet),
+    ("[backup]\ndir = \"data/b\"", 9, "[backup] dir", Conflict),
     (
         "[order]\n\npay_within_s = 0",
         10,

@@ -17,19 +17,17 @@ const PUBLIC_KEY: [&str; 2] = ["wechat_public_key_id", "wechat_public_key_file"]
 const CLIENT_CERT: [&str; 2] = ["v2_client_cert_file", "v2_client_key_file"];
 
 /// Values that a later version serves, each with its reason.
-const NOT_YET: [(&str, &str, &[&str], &str); 2] = [
-    (
-        "server.tls",
-        "mode",
-        &["files", "acme"],
-        "写 off，由反向代理终结 TLS",
-    ),
-    ("backup", "dir", &[], "留空；先用 cp -r 或快照备份数据目录"),
-];
+const NOT_YET: [(&str, &str, &[&str], &str); 1] = [(
+    "server.tls",
+    "mode",
+    &["files", "acme"],
+    "写 off，由反向代理终结 TLS",
+)];
 
 /// Adds the faults that only show when keys are seen together.
 pub(super) fn check(settled: &mut Settled) {
     not_yet(settled);
+    backups_apart(settled);
     let version = plain(settled, PAY, "version");
     if filled(settled, "mchid") {
         require(
@@ -63,15 +61,25 @@ pub(super) fn check(settled: &mut Settled) {
 fn not_yet(settled: &mut Settled) {
     for (section, name, words, remedy) in NOT_YET {
         let value = plain(settled, section, name).unwrap_or_default();
-        let meant = if words.is_empty() {
-            !value.is_empty()
-        } else {
-            words.contains(&&*value)
-        };
-        if meant {
+        if words.contains(&&*value) {
             let words = ("本版本还不支持这个取值", remedy);
             settled.add((section, name), FaultKind::NotYet, words);
         }
+    }
+}
+
+/// A backup inside the data directory is lost with it.
+fn backups_apart(settled: &mut Settled) {
+    let path = |section, name| std::path::absolute(plain(settled, section, name)?).ok();
+    let (Some(dir), Some(data_dir)) = (path("backup", "dir"), path("store", "data_dir")) else {
+        return;
+    };
+    if dir.starts_with(&data_dir) {
+        let words = (
+            "备份放在数据目录里会跟数据一起丢",
+            "换到数据目录之外，最好是另一块盘",
+        );
+        settled.add(("backup", "dir"), FaultKind::Conflict, words);
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[limits]`
     pub limits: Limits,
+    /// `[backup]`
+    pub backup: Backup,
     /// `[log]`
     pub log: Log,
 }
@@ -152,6 +154,17 @@ pub struct Limits {
     pub login_failures_before_lock: u32,
     /// How long the first wait is; each further one is twice as long, up to 64 times.
     pub lock: Duration,
+}
+
+/// `[backup]`
+#[derive(Debug)]
+pub struct Backup {
+    /// Where scheduled backups go; `None`: there are none.
+    pub dir: Option<PathBuf>,
+    /// What lies between two of them.
+    pub every: Duration,
+    /// How many are kept.
+    pub keep: usize,
 }
 
 /// `[log]`
