@@ -143,7 +143,9 @@ fn row(order: &Order, sent: &[Shipment]) -> Vec<String> {
         text(&lines(order)),
         pieces.fold(0_u64, u64::saturating_add).to_string(),
         address.map(|to| text(&to.name)).unwrap_or_default(),
-        address.map(|to| number(&to.phone)).unwrap_or_default(),
+        address
+            .map(|to| number(&text(&to.phone)))
+            .unwrap_or_default(),
         address
             .map(|to| text(&[&*to.province, &to.city, &to.district, &to.detail].concat()))
             .unwrap_or_default(),
@@ -161,7 +163,7 @@ fn row(order: &Order, sent: &[Shipment]) -> Vec<String> {
     row.extend([
         each(|parcel| way(parcel.logistics).to_owned()),
         text(&each(|parcel| parcel.express_company.clone())),
-        number(&each(|parcel| parcel.tracking_no.clone())),
+        number(&text(&each(|parcel| parcel.tracking_no.clone()))),
     ]);
     row
 }
