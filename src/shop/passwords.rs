@@ -52,7 +52,8 @@ impl Passwords {
         (all / 2).max(1)
     }
 
-    /// How many hashes were worked out to judge a password: one a login, whether its name exists or not.
+    /// How many hashes were worked out to judge a password: one a login, whether its name exists
+    /// or not.
     #[cfg(test)]
     pub(super) fn judged(&self) -> u64 {
         self.judged.load(Ordering::Relaxed)

@@ -220,6 +220,10 @@ fn a_replayed_notify_changes_nothing_whatever_happened_meanwhile() {
         assert!(replies.iter().all(acknowledges), "{version}: {replies:?}");
         assert_eq!(world.state(), before, "{version}");
         assert_eq!(world.merchant().paid_events(&order_no), 1, "{version}");
+        let order = world.merchant().order(&order_no);
+        let told = order["events"].as_array().unwrap().iter();
+        let booked = told.filter(|event| event["kind"] == "notify.paid").count();
+        assert_eq!(booked, 1, "{version}: the money was booked again");
     }
 }
 

@@ -6,6 +6,7 @@ mod acme;
 mod alerts;
 mod attacks;
 mod attacks_console;
+mod attacks_csv;
 mod attacks_forged;
 mod attacks_paths;
 mod attacks_secrets;

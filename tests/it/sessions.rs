@@ -222,3 +222,23 @@ fn behind_tls_the_cookie_is_secure_and_only_the_hosts_own_name_is_read() {
     let reply = twice.send(&world, get, &https, &Value::Null);
     reply.refuses(401, "UNAUTHENTICATED");
 }
+
+#[test]
+fn logins_of_buyers_and_merchants_share_one_rate() {
+    let world = World::with(|setup| {
+        setup.may_be_refused = true;
+        setup
+            .more
+            .push(("limits.login_per_minute_per_ip", 3.into()));
+    });
+    let body = json!({ "code": "no-such-code" }).to_string();
+    let mut client = world.anyone();
+    for _ in 0..3 {
+        let reply = client
+            .send("POST", "/api/v1/token", &[], body.as_bytes())
+            .unwrap();
+        assert_eq!(reply.status, 400, "{}", reply.text());
+    }
+    let nobody = json!({ "username": "nobody", "password": "wrong password" });
+    try_login(&world, &[], &nobody).refuses(429, "RATE_LIMITED");
+}
