@@ -12,7 +12,7 @@ use crate::shop::push::PushSettings;
 use crate::shop::{Settings, Shop};
 use crate::store::tokens::Tokens;
 use crate::store::{OpenError, Progress, Store, StoreConfig};
-use crate::web::{Client, Deadlines, Limits, Server, TrustedProxies};
+use crate::web::{Client, Deadlines, Guarded, Limits, Server, TrustedProxies};
 use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
@@ -61,7 +61,9 @@ pub(crate) fn over(
     config: Config,
     clock: Clock,
 ) -> Result<Arc<Shop>, Failure> {
-    let settings = settings(&config);
+    let hooks = Guarded::new(&config.webhook_networks);
+    let hooks = hooks.map_err(|why| Failure::failed("[webhooks] private_networks 有误", why))?;
+    let settings = settings(&config, hooks);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
     let wechat = wechat(config)?;
     #[cfg(test)]
@@ -108,7 +110,7 @@ fn tell(progress: Progress) {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, hooks: Guarded) -> Settings {
     let merchant = config.pay.merchant.as_ref();
     Settings {
         appid: config.wechat.appid.clone(),
@@ -128,6 +130,7 @@ fn settings(config: &Config) -> Settings {
         spool: config.store.data_dir.clone(),
         field_key: config.store.field_key.clone(),
         metrics_token: config.server.metrics_token.clone(),
+        hooks,
         alerts: config.alerts,
         merchant_certificate_ends: merchant.and_then(certificate_ends),
     }

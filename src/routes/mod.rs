@@ -16,6 +16,7 @@ mod refund_views;
 mod refunds;
 mod shipping;
 mod views;
+mod webhooks;
 
 pub use callers::{Buyer, Merchant};
 pub use merchant_orders::order_json;
@@ -37,6 +38,7 @@ pub fn table() -> Vec<Route<Shop>> {
         wechats(),
         merchants(),
         merchants_orders(),
+        webhooks(),
         operators(),
     ]
     .into_iter()
@@ -140,6 +142,15 @@ fn merchants_orders() -> Vec<Route<Shop>> {
             refunds::decline,
         ),
         route(POST, "/admin/v1/orders/{order_no}/ship", shipping::ship),
+    ]
+}
+
+/// Where the merchant's backend hears of things.
+fn webhooks() -> Vec<Route<Shop>> {
+    vec![
+        route(GET, "/admin/v1/webhooks", webhooks::list),
+        route(POST, "/admin/v1/webhooks", webhooks::create),
+        route(DELETE, "/admin/v1/webhooks/{id}", webhooks::delete),
     ]
 }
 

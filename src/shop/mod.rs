@@ -15,6 +15,7 @@ mod certificates;
 pub mod checkout;
 pub mod closing;
 mod couriers;
+mod deliver;
 pub mod effects;
 pub mod error;
 pub mod fulfil;
@@ -27,6 +28,7 @@ mod metrics;
 mod mini;
 pub mod notify;
 pub mod orders;
+mod outbox;
 pub mod pay;
 pub mod push;
 pub mod reconcile;
@@ -52,6 +54,7 @@ mod turns;
 pub mod users;
 mod vitals;
 mod watch;
+pub mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,6 +67,7 @@ use crate::base::cipher::FieldKey;
 use crate::base::{AppId, Clock, MchId, Secret, Timestamp};
 use crate::store::Store;
 use crate::store::tokens::Tokens;
+use crate::web::Guarded;
 use crate::wechat::Wechat;
 
 /// What a shop is told by its configuration.
@@ -103,6 +107,8 @@ pub struct Settings {
     pub field_key: FieldKey,
     /// Who shows it may read `/metrics` from anywhere; empty: nobody.
     pub metrics_token: Secret<String>,
+    /// What webhooks are sent through.
+    pub hooks: Guarded,
     /// From when on something is an alert.
     pub alerts: alerts::AlertLimits,
     /// Until when the merchant's API certificate is valid, when its file is configured.

@@ -31,6 +31,7 @@ mod health;
 mod histories;
 mod journal;
 mod keys;
+mod keys_watch;
 #[cfg(test)]
 mod live_copy;
 mod memory;
@@ -87,6 +88,7 @@ pub mod staff;
 pub mod tokens;
 pub mod unmatched;
 pub mod users;
+pub mod webhooks;
 
 pub use answers::{Failure, Page, PageWanted};
 pub use audit::audit_indexes;

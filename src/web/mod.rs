@@ -10,6 +10,7 @@ mod decode;
 #[cfg(test)]
 pub(crate) mod demanding;
 mod download;
+mod guard;
 mod id;
 #[cfg(test)]
 pub(crate) mod local;
@@ -28,6 +29,7 @@ pub use hyper::{Method, StatusCode};
 pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};
+pub use guard::{BadTarget, Guarded};
 pub use id::RequestId;
 pub use metrics::HttpMetrics;
 pub use proxies::TrustedProxies;

@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("flate2", &["sandbox", "wechat"]),
     ("futures_util", &[]),
     ("governor", &["shop", "routes"]),
+    ("hickory_resolver", &["web"]),
     ("http_body_util", &["web"]),
     ("hyper", &["web"]),
     ("hyper_util", &["web"]),

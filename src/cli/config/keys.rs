@@ -259,7 +259,12 @@ pub const KEYS: &[Key] = &[
     plain("backup", "keep", Rule::Number(1, 1000), "7"),
     plain("alerts", "silent_payments", Rule::Number(1, 1000), "3"),
     plain("alerts", "silent_s", Rule::Number(60, 86_400), "600"),
-    plain("alerts", "disk_free_mb", Rule::Number(0, 1_000_000_000), "2048"),
+    plain(
+        "alerts",
+        "disk_free_mb",
+        Rule::Number(0, 1_000_000_000),
+        "2048",
+    ),
     plain("alerts", "clock_skew_s", Rule::Number(5, 299), "60"),
     plain("alerts", "overdue_s", Rule::Number(60, 86_400), "900"),
     plain("webhooks", "private_networks", Rule::Networks, ""),
