@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{AdminCommand, Arguments, Command, KeyCommand, OrderCommand};
+use args::{AdminCommand, Arguments, Command, KeyCommand, OrderCommand, WebhookCommand};
 use exit::Failure;
 use staff::Request;
 
@@ -60,6 +60,9 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Reconcile(args) => reconcile::run(config, &args),
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),
+        },
+        Command::Webhook(args) => match args.command {
+            WebhookCommand::Replay { id } => replay_webhook(config, id),
         },
         Command::Order(args) => match args.command {
             OrderCommand::Show { order_no, json } => {
@@ -109,6 +112,15 @@ fn password() -> Result<String, Failure> {
         return Err(Failure::Failed(why));
     }
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+fn replay_webhook(path: &Path, id: u64) -> Result<(), Failure> {
+    let config = config::load(path, serve::environment())?;
+    staff::ask(config, Request::WebhookReplay { id })?;
+    term::say(format!(
+        "webhook 端点 {id} 已重新启用，运行中的服务会补发它错过的"
+    ));
+    Ok(())
 }
 
 fn create_key(path: &Path, name: String) -> Result<(), Failure> {

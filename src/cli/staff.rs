@@ -40,6 +40,12 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Calls a webhook endpoint again.
+    #[serde(rename = "webhook.replay")]
+    WebhookReplay {
+        /// Its number.
+        id: u64,
+    },
     /// Begin to compare the bill of a day.
     #[serde(rename = "reconcile")]
     Reconcile {
@@ -80,6 +86,10 @@ async fn run(shop: &Arc<Shop>, request: Request) -> Reply {
             let created = shop.create_key(name, now).await;
             created.map(|new| json!({ "id": new.id, "key": new.key.reveal() }))
         }
+        Request::WebhookReplay { id } => match shop.replay_webhook(id, now).await {
+            Ok(false) => return Reply::Error(format!("没有编号为 {id} 的 webhook 端点")),
+            done => done.map(|_| json!({ "id": id })),
+        },
         Request::Reconcile { day } => reconcile::begin(shop, day).await,
         Request::ReconcileLook { day } => reconcile::look(shop, day).await,
     };

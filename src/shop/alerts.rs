@@ -167,7 +167,7 @@ fn differing(facts: &Facts) -> Option<Alert> {
     let days = facts.differing.len();
     let said = format!(
         "对账有 {open} 处差异待处理（{days} 天，最近 {newest}）；请在对账页逐条处理，\
-         或执行 zhanggui reconcile {newest}"
+         或执行 zhanggui reconcile --date {newest}"
     );
     Some(Alert::new("reconciliation", 1, said))
 }

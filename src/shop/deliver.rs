@@ -139,12 +139,14 @@ impl Shop {
                     }
                 }
                 Told::Badly(why) => {
-                    let tried = tried(&entry, now);
-                    match now.since(entry.at) >= PATIENCE {
-                        true => webhooks::forget(tx, id, serial)?,
-                        false => webhooks::put_entry(tx, (id, serial), &tried)?,
+                    let (tried, state) = (tried(&entry, now), failed(&known.state, why, now));
+                    let old = now.since(entry.at) >= PATIENCE;
+                    // What a dead endpoint missed is kept for its replay.
+                    if old && state.dead.is_none() {
+                        webhooks::forget(tx, id, serial)?;
+                    } else {
+                        webhooks::put_entry(tx, (id, serial), &tried)?;
                     }
-                    let state = failed(known.state.clone(), why, now);
                     webhooks::put(tx, &known.faring(state))?;
                 }
                 Told::Gone => {
@@ -215,7 +217,7 @@ fn tried(entry: &Entry, now: Timestamp) -> Entry {
     }
 }
 
-fn failed(state: State, why: &str, now: Timestamp) -> State {
+fn failed(state: &State, why: &str, now: Timestamp) -> State {
     let failures = state.failures.saturating_add(1);
     let since = state.failing_since.unwrap_or(now);
     let dead = (now.since(since) >= PATIENCE).then(|| format!("三天没有送达（{why}）"));
@@ -223,7 +225,7 @@ fn failed(state: State, why: &str, now: Timestamp) -> State {
         failures,
         failing_since: Some(since),
         pause_until: Some(now.plus(pause(failures))),
-        dead: state.dead.or(dead),
+        dead: state.dead.clone().or(dead),
     }
 }
 

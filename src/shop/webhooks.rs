@@ -7,11 +7,13 @@ use crate::base::{Secret, Timestamp, secret};
 use crate::model::Refusal;
 use crate::store::Tx;
 use crate::store::due::{self, Work};
-use crate::store::webhooks::{self, Endpoint, NewEndpoint, State};
+use crate::store::webhooks::{self, Endpoint, Entry, NewEndpoint, State};
 use crate::web::BadTarget;
 
 /// The most endpoints.
 const MOST: usize = 20;
+/// How much of what waits is tried again at once; the rest has its own time.
+const AGAIN: usize = 1000;
 /// The longest URL, bytes.
 const URL_MAX: usize = 1000;
 /// The most names of events.
@@ -108,6 +110,14 @@ impl Shop {
                 return Ok::<_, ShopError>(false);
             };
             webhooks::put(tx, &endpoint.faring(State::default()))?;
+            for (serial, entry) in webhooks::waiting(tx, id, AGAIN)? {
+                let again = Entry {
+                    tries: 0,
+                    next_at: now,
+                    ..entry
+                };
+                webhooks::put_entry(tx, (id, serial), &again)?;
+            }
             due::schedule(tx, now, &Work::Webhook(id), 0);
             Ok(true)
         });
