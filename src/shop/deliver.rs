@@ -141,8 +141,9 @@ impl Shop {
                 Told::Badly(why) => {
                     let (tried, state) = (tried(&entry, now), failed(&known.state, why, now));
                     let old = now.since(entry.at) >= PATIENCE;
-                    // What a dead endpoint missed is kept for its replay.
-                    if old && state.dead.is_none() {
+                    // Where nothing else is taken either, the endpoint is at fault: what it misses
+                    // is kept for its replay.
+                    if old && known.state.failures == 0 {
                         webhooks::forget(tx, id, serial)?;
                     } else {
                         webhooks::put_entry(tx, (id, serial), &tried)?;
