@@ -89,6 +89,8 @@ pub enum Command {
     Key(Key),
     /// 订单 · orders
     Order(Order),
+    /// webhook 端点：重新启用并补发错过的 · webhook endpoints
+    Webhook(Webhook),
     /// 与微信的日账单对账；有差异退出码为 1 · compare a day's bill with the orders here
     Reconcile(Reconcile),
 }
@@ -336,5 +338,23 @@ pub enum OrderCommand {
         /// 输出 JSON，与 GET /admin/v1/orders/{order_no} 相同 · print JSON
         #[arg(long)]
         json: bool,
+    },
+}
+
+/// `webhook`
+#[derive(Debug, Args)]
+pub struct Webhook {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: WebhookCommand,
+}
+
+/// `webhook …`
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// 重新启用一个端点，从它没收到的第一条起补发 · call an endpoint again, from what it missed
+    Replay {
+        /// 端点编号 · the endpoint's number
+        id: u64,
     },
 }

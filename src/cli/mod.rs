@@ -37,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Arguments, Command, ExportCommand, KeyCommand, OrderCommand};
+use args::{Arguments, Command, ExportCommand, KeyCommand, OrderCommand, WebhookCommand};
 use exit::Failure;
 use staff::Request;
 
@@ -80,6 +80,9 @@ fn carry_out(arguments: Arguments) -> Result<(), Failure> {
         Command::Key(args) => match args.command {
             KeyCommand::Create { name } => create_key(config, name),
         },
+        Command::Webhook(args) => match args.command {
+            WebhookCommand::Replay { id } => replay_webhook(config, id),
+        },
         Command::Order(args) => match args.command {
             OrderCommand::Show { order_no, json } => {
                 let form = if json {
@@ -101,6 +104,15 @@ fn init(path: &Path, given: args::Init) -> Result<(), Failure> {
         None
     };
     init::run(path, given, answers)
+}
+
+fn replay_webhook(path: &Path, id: u64) -> Result<(), Failure> {
+    let config = config::load(path, serve::environment())?;
+    staff::ask(config, Request::WebhookReplay { id })?;
+    term::say(format!(
+        "webhook 端点 {id} 已重新启用，运行中的服务会补发它错过的"
+    ));
+    Ok(())
 }
 
 fn create_key(path: &Path, name: String) -> Result<(), Failure> {

@@ -18,7 +18,7 @@ use crate::store::tokens::Tokens;
 use crate::store::{
     Found, OpenError, OpenReport, Progress, SpaceConfig, Store, StoreConfig, reached,
 };
-use crate::web::{Client, Server, TrustedProxies};
+use crate::web::{Client, Guarded, Server, TrustedProxies};
 use crate::wechat::message::PushKeys;
 use crate::wechat::{PayConfig, Wechat, WechatConfig};
 
@@ -73,7 +73,9 @@ pub(crate) fn over(
     config: Config,
     clock: Clock,
 ) -> Result<Arc<Shop>, Failure> {
-    let settings = settings(&config);
+    let hooks = Guarded::new(&config.webhook_networks);
+    let hooks = hooks.map_err(|why| Failure::failed("[webhooks] private_networks 有误", why))?;
+    let settings = settings(&config, hooks);
     let tokens = Arc::new(Tokens::new(store.clone(), config.store.field_key.clone()));
     let wechat = wechat(config)?;
     #[cfg(test)]
@@ -166,7 +168,7 @@ fn tell(bars: &Bars, progress: Progress) {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, hooks: Guarded) -> Settings {
     let merchant = config.pay.merchant.as_ref();
     Settings {
         appid: config.wechat.appid.clone(),
@@ -193,6 +195,7 @@ fn settings(config: &Config) -> Settings {
         },
         field_key: config.store.field_key.clone(),
         metrics_token: config.server.metrics_token.clone(),
+        hooks,
         alerts: config.alerts,
         merchant_certificate_ends: merchant.and_then(certificate_ends),
     }

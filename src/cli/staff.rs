@@ -83,6 +83,12 @@ pub enum Request {
         /// Where the part before ended.
         cursor: Option<String>,
     },
+    /// Calls a webhook endpoint again.
+    #[serde(rename = "webhook.replay")]
+    WebhookReplay {
+        /// Its number.
+        id: u64,
+    },
     /// Begin to compare the bill of a day.
     #[serde(rename = "reconcile")]
     Reconcile {
@@ -142,6 +148,10 @@ async fn run(shop: &Arc<Shop>, request: Request) -> Reply {
             let part = shop.export_orders(wanted, cursor).await;
             part.map(|part| json!({ "csv": part.csv, "next_cursor": part.next_cursor }))
         }
+        Request::WebhookReplay { id } => match shop.replay_webhook(id, now).await {
+            Ok(false) => return Reply::Error(format!("没有编号为 {id} 的 webhook 端点")),
+            done => done.map(|_| json!({ "id": id })),
+        },
         Request::Reconcile { day } => reconcile::begin(shop, day).await,
         Request::ReconcileLook { day } => reconcile::look(shop, day).await,
     };

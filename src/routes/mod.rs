@@ -20,6 +20,7 @@ mod refunds;
 mod session;
 mod shipping;
 mod views;
+mod webhooks;
 
 pub use callers::{Buyer, Console, Merchant};
 pub use merchant_orders::order_json;
@@ -41,6 +42,7 @@ pub fn table() -> Vec<Route<Shop>> {
         wechats(),
         merchants(),
         merchants_orders(),
+        webhooks(),
         operators(),
     ]
     .into_iter()
@@ -153,6 +155,15 @@ fn merchants_orders() -> Vec<Route<Shop>> {
             refunds::decline,
         ),
         route(POST, "/admin/v1/orders/{order_no}/ship", shipping::ship),
+    ]
+}
+
+/// Where the merchant's backend hears of things.
+fn webhooks() -> Vec<Route<Shop>> {
+    vec![
+        route(GET, "/admin/v1/webhooks", webhooks::list),
+        route(POST, "/admin/v1/webhooks", webhooks::create),
+        route(DELETE, "/admin/v1/webhooks/{id}", webhooks::delete),
     ]
 }
 

@@ -98,7 +98,7 @@ impl Alert {
         }
     }
 
-    fn about(self, about: impl ToString) -> Self {
+    fn about(self, about: &dyn ToString) -> Self {
         let about = about.to_string();
         Self { about, ..self }
     }
@@ -167,7 +167,7 @@ fn differing(facts: &Facts) -> Option<Alert> {
     let days = facts.differing.len();
     let said = format!(
         "对账有 {open} 处差异待处理（{days} 天，最近 {newest}）；请在对账页逐条处理，\
-         或执行 zhanggui reconcile {newest}"
+         或执行 zhanggui reconcile --date {newest}"
     );
     Some(Alert::new("reconciliation", 1, said))
 }
@@ -193,7 +193,7 @@ fn ends_soon(kind: &'static str, ends_at: Timestamp, now: Timestamp) -> Option<A
         ..=0 => format!("已于 {end} 过期：{what}"),
         _ => format!("还有 {days} 天（{end}）过期：{what}"),
     };
-    Some(Alert::new("certificate", grade, said).about(kind))
+    Some(Alert::new("certificate", grade, said).about(&kind))
 }
 
 fn disk_low(facts: &Facts, limits: &AlertLimits) -> Option<Alert> {
@@ -254,7 +254,7 @@ fn overdue(
     }
     let minutes = late.as_secs() / 60;
     let said = format!("后台任务 {kind} 已逾期 {minutes} 分钟；请看日志里的 \"后台任务出错\"");
-    Some(Alert::new("due_overdue", 1, said).about(kind))
+    Some(Alert::new("due_overdue", 1, said).about(&kind))
 }
 
 /// What is to be told.
@@ -266,6 +266,17 @@ pub enum News {
     Lasting(Standing),
     /// It ended.
     Cleared(Standing),
+}
+
+impl News {
+    /// Its state in one word, and the alert.
+    pub fn parts(&self) -> (&'static str, &Standing) {
+        match self {
+            Self::Raised(standing) => ("raised", standing),
+            Self::Lasting(standing) => ("lasting", standing),
+            Self::Cleared(standing) => ("cleared", standing),
+        }
+    }
 }
 
 /// What is to be told now that `found` is wrong, where `standing` was told before, less what is

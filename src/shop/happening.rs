@@ -1,13 +1,13 @@
 //! What happened to an order or a refund, told where it is decided, in the same transaction.
 
-use super::ShopError;
 use super::effects::Desk;
-use crate::model::{Order, OrderStatus};
+use super::{ShopError, outbox};
+use crate::model::{Order, OrderStatus, Refund};
 use crate::store::Tally;
 
 /// What others want to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Happening {
+pub(super) enum Happening<'r> {
     /// The order was placed.
     Created,
     /// Its money arrived.
@@ -18,11 +18,11 @@ pub(super) enum Happening {
     Shipped,
     /// It was received.
     Completed,
-    /// The money of a refund is back.
-    RefundSucceeded,
+    /// The money of this refund is back.
+    RefundSucceeded(&'r Refund),
 }
 
-impl Happening {
+impl Happening<'_> {
     /// What it is that an order went from one status to another.
     pub(super) fn between(before: OrderStatus, after: OrderStatus) -> Option<Self> {
         if before == after {
@@ -38,6 +38,18 @@ impl Happening {
         }
     }
 
+    /// The contract's name of it.
+    pub(super) const fn event(self) -> &'static str {
+        match self {
+            Self::Created => "order.created",
+            Self::Paid => "order.paid",
+            Self::Closed => "order.closed",
+            Self::Shipped => "order.shipped",
+            Self::Completed => "order.completed",
+            Self::RefundSucceeded(_) => "refund.success",
+        }
+    }
+
     const fn tally(self) -> Tally {
         match self {
             Self::Created => Tally::Created,
@@ -45,18 +57,19 @@ impl Happening {
             Self::Closed => Tally::Closed,
             Self::Shipped => Tally::Shipped,
             Self::Completed => Tally::Completed,
-            Self::RefundSucceeded => Tally::Refunded,
+            Self::RefundSucceeded(_) => Tally::Refunded,
         }
     }
 }
 
 impl Desk<'_, '_> {
-    /// Tells that `what` happened to `order`, as it is afterwards.
+    /// Tells that `what` happened to `order`, as it is afterwards: it is counted, and lies in the
+    /// outbox of every webhook endpoint that wants to hear of it.
     ///
     /// # Errors
     /// Store errors.
-    pub(super) fn happened(&mut self, _order: &Order, what: Happening) -> Result<(), ShopError> {
+    pub(super) fn happened(&mut self, order: &Order, what: Happening<'_>) -> Result<(), ShopError> {
         self.tx.count(what.tally(), 1);
-        Ok(())
+        outbox::tell(self.tx, order, what, self.now)
     }
 }

@@ -27,7 +27,7 @@ const BATCH: usize = 64;
 /// How long what runs may take after the shutdown began.
 const LAST_WORK: Duration = Duration::from_secs(8);
 /// The kinds of work that are looked for.
-const KINDS: [WorkKind; 8] = [
+const KINDS: [WorkKind; 9] = [
     WorkKind::Expire,
     WorkKind::Close,
     WorkKind::Query,
@@ -36,6 +36,7 @@ const KINDS: [WorkKind; 8] = [
     WorkKind::Message,
     WorkKind::Complete,
     WorkKind::Bill,
+    WorkKind::Webhook,
 ];
 
 /// Whether more is due now.
@@ -165,6 +166,7 @@ impl Shop {
             Work::Message(..) => self.due_message(due).await,
             Work::Complete(_) => self.due_complete(due).await,
             Work::Bill(_) => self.due_bill(due).await,
+            Work::Webhook(_) => self.due_webhook(due).await,
         }
     }
 

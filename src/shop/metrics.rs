@@ -19,6 +19,7 @@ pub(super) struct Metrics {
     registry: Registry,
     http: HttpMetrics,
     notifies: Counters,
+    webhooks: Counters,
     due: Due,
     disk: Disk,
     certificates: Gauges,
@@ -60,6 +61,9 @@ impl Metrics {
         let mut registry = Registry::default();
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         registry.add_words("build", "This program", version);
+        for result in ["ok", "failed", "gone"] {
+            member(&all.webhooks, &[("result", result)]);
+        }
         all.http.show(&mut registry);
         store.metrics().show(&mut registry);
         wechat.metrics().show(&mut registry);
@@ -73,6 +77,8 @@ impl Metrics {
     fn show(&self, registry: &mut Registry) {
         let help = "Messages from WeChat, by address and what became of them";
         registry.add("notifies", help, &self.notifies);
+        let help = "Webhooks sent, by what became of them";
+        registry.add("webhooks", help, &self.webhooks);
         let help = "Days until a certificate ends, by certificate; the last of a kind counts";
         registry.add("certificate_days", help, &self.certificates);
         let help = "Login tokens held in memory";
@@ -83,6 +89,11 @@ impl Metrics {
         registry.add("process_open_fds", help, &self.open_files);
         let help = "Time since this process opened its store";
         registry.add("process_uptime_seconds", help, &self.uptime_s);
+    }
+
+    /// Counts a webhook that was sent.
+    pub(super) fn webhook(&self, result: &'static str) {
+        member(&self.webhooks, &[("result", result)]).inc();
     }
 
     /// Counts a message that came to the address of `kind`.

@@ -18,6 +18,7 @@ pub mod checkout;
 pub mod closing;
 pub mod console;
 mod couriers;
+mod deliver;
 pub mod effects;
 pub mod error;
 pub mod export;
@@ -32,6 +33,7 @@ mod metrics;
 mod mini;
 pub mod notify;
 pub mod orders;
+mod outbox;
 mod passwords;
 pub mod pay;
 pub mod push;
@@ -58,6 +60,7 @@ mod turns;
 pub mod users;
 mod vitals;
 mod watch;
+pub mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,6 +73,7 @@ use crate::base::cipher::FieldKey;
 use crate::base::{AppId, Clock, MchId, Secret, Timestamp};
 use crate::store::tokens::Tokens;
 use crate::store::{Space, Store};
+use crate::web::Guarded;
 use crate::wechat::Wechat;
 
 /// What a shop is told by its configuration.
@@ -113,6 +117,8 @@ pub struct Settings {
     pub field_key: FieldKey,
     /// Who shows it may read `/metrics` from anywhere; empty: nobody.
     pub metrics_token: Secret<String>,
+    /// What webhooks are sent through.
+    pub hooks: Guarded,
     /// From when on something is an alert.
     pub alerts: alerts::AlertLimits,
     /// Until when the merchant's API certificate is valid, when its file is configured.

@@ -186,7 +186,7 @@ impl Desk<'_, '_> {
         let text = format!("退款 {} 已到账，{} 元", refund.refund_no, refund.amount);
         self.note(order, "refund.arrived", text)?;
         self.tx.count(Tally::RefundedFen, refund.amount.get());
-        self.happened(order, Happening::RefundSucceeded)?;
+        self.happened(order, Happening::RefundSucceeded(refund))?;
         if !counts(order, refund) {
             return Ok(None);
         }

@@ -107,5 +107,6 @@ fn subject(work: &Work) -> String {
         Work::Query(number) => number.order_no().to_string(),
         Work::Refund(refund_no) => refund_no.to_string(),
         Work::Bill(_) => "bill".to_owned(),
+        Work::Webhook(id) => format!("webhook {id}"),
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn settings(appid: AppId, mchid: Option<MchId>) -> Settings {
         },
         field_key: FieldKey::new([7; 32]),
         metrics_token: Secret::default(),
+        hooks: Guarded::new::<&str>(&[]).unwrap(),
         alerts: alerts::AlertLimits::default(),
         merchant_certificate_ends: None,
     }

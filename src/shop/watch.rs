@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::alerts::{Facts, News, decide, found, unknown};
 use super::metrics::first_due;
-use super::{Shop, ShopError};
+use super::{Shop, ShopError, outbox};
 use crate::base::Timestamp;
-use crate::store::alerts::{self as kept, Standing};
-use crate::store::{PageWanted, Read, Tx, reconciliations};
+use crate::store::alerts as kept;
+use crate::store::{PageWanted, Read, Tx, reconciliations, webhooks};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -40,6 +40,7 @@ impl Shop {
             let news = decide(&standing, &alerts, now);
             for one in &news {
                 keep_news(tx, one)?;
+                outbox::tell_alert(tx, one, now)?;
             }
             Ok::<_, ShopError>(news)
         });
@@ -85,6 +86,8 @@ fn kept_facts(read: &impl Read, now: Timestamp) -> Result<Facts, ShopError> {
         cursor: None,
         limit: DAYS,
     };
+    let endpoints = webhooks::endpoints(read)?.into_iter();
+    let dead = endpoints.filter_map(|endpoint| Some((endpoint.id, endpoint.state.dead?)));
     let days = reconciliations::list(read, &page)?.items;
     let open = days.iter().map(|day| (day.day, day.open_rows()));
     let due = first_due(read)?.into_iter();
@@ -93,6 +96,7 @@ fn kept_facts(read: &impl Read, now: Timestamp) -> Result<Facts, ShopError> {
         silence: kept::silence(read)?,
         differing: open.filter(|(_, open)| *open > 0).collect(),
         due: late.collect(),
+        dead_webhooks: dead.collect(),
         ..Facts::default()
     })
 }
@@ -106,18 +110,10 @@ fn keep_news(tx: &mut Tx<'_>, news: &News) -> Result<(), ShopError> {
 }
 
 fn log_news(news: &News) {
-    let (
-        state,
-        Standing {
-            name, since, said, ..
-        },
-    ) = match news {
-        News::Raised(standing) => ("raised", standing),
-        News::Lasting(standing) => ("lasting", standing),
-        News::Cleared(standing) => ("cleared", standing),
-    };
+    let (state, standing) = news.parts();
+    let (name, said) = (&standing.name, &standing.said);
     let (alert, about) = name.split_once(':').unwrap_or((name, ""));
-    let since = since.rfc3339();
+    let since = standing.since.rfc3339();
     match news {
         News::Raised(_) | News::Lasting(_) => {
             tracing::error!(alert, about, state, since, "告警：{said}");

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Record, collect};
-use super::{KeyRange, Read, StoreError, Tx, keys};
+use super::{KeyRange, Read, StoreError, Tx, keys, keys_watch};
 use crate::base::Timestamp;
 
 /// An alert that lasts.
@@ -32,7 +32,7 @@ pub struct Silence {
 }
 
 #[derive(Serialize, Deserialize)]
-enum StandingRecord {
+pub(super) enum StandingRecord {
     V1(Standing),
 }
 
@@ -42,7 +42,7 @@ impl Record for StandingRecord {
 }
 
 #[derive(Serialize, Deserialize)]
-enum SilenceRecord {
+pub(super) enum SilenceRecord {
     V1(Silence),
 }
 
@@ -69,7 +69,7 @@ pub fn standing(read: &impl Read) -> Result<Vec<Standing>, StoreError> {
 /// [`StoreError`].
 pub fn put(tx: &mut Tx<'_>, standing: &Standing) -> Result<(), StoreError> {
     let record = StandingRecord::V1(standing.clone());
-    codec::put(tx, keys::alert(&standing.name), &record)
+    codec::put(tx, keys_watch::alert(&standing.name), &record)
 }
 
 /// Forgets an alert that ended.
@@ -77,7 +77,7 @@ pub fn put(tx: &mut Tx<'_>, standing: &Standing) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn end(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
-    codec::delete::<StandingRecord>(tx, keys::alert(name))
+    codec::delete::<StandingRecord>(tx, keys_watch::alert(name))
 }
 
 /// The payments that no notify told of; `None` when the last one was told.
@@ -85,7 +85,7 @@ pub fn end(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn silence(read: &impl Read) -> Result<Option<Silence>, StoreError> {
-    let record = codec::get::<SilenceRecord>(read, &keys::silence())?;
+    let record = codec::get::<SilenceRecord>(read, &keys_watch::silence())?;
     Ok(record.map(|SilenceRecord::V1(silence)| silence))
 }
 
@@ -102,7 +102,7 @@ pub fn found_by_asking(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError
         payments: before.payments.saturating_add(1),
         ..before
     };
-    codec::put(tx, keys::silence(), &SilenceRecord::V1(after))
+    codec::put(tx, keys_watch::silence(), &SilenceRecord::V1(after))
 }
 
 /// Notes that a notify held: nothing is written unless there was silence.
@@ -111,7 +111,7 @@ pub fn found_by_asking(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError
 /// [`StoreError`].
 pub fn told_by_notify(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     if silence(tx)?.is_some() {
-        codec::delete::<SilenceRecord>(tx, keys::silence())?;
+        codec::delete::<SilenceRecord>(tx, keys_watch::silence())?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod orders;
 mod people;
 #[cfg(test)]
 mod rules_tests;
+mod watch;
 #[cfg(test)]
 mod whole;
 mod works;
@@ -57,6 +58,10 @@ const KINDS: &[(u8, &str)] = &[
     (keys::API_KEY, "api_keys"),
     (keys::CONSOLE_SESSION, "console_sessions"),
     (keys::CERTIFICATE, "certificates"),
+    (keys::ALERT, "alerts"),
+    (keys::SILENCE, "silences"),
+    (keys::WEBHOOK, "webhook_endpoints"),
+    (keys::OUTBOX, "webhooks_to_tell"),
     (keys::PIECE, "further_pieces"),
 ];
 
@@ -124,6 +129,7 @@ struct Numbers {
     uid: u64,
     goods: u64,
     api_key: u64,
+    webhook: u64,
     unmatched: u64,
 }
 
@@ -192,6 +198,10 @@ impl<R: Read> Auditor<'_, R> {
             keys::ADMIN => self.admin(value),
             keys::API_KEY => self.api_key(value),
             keys::CONSOLE_SESSION => self.console_session(value),
+            keys::ALERT => self.alert(value),
+            keys::SILENCE => self.silence(value),
+            keys::WEBHOOK => self.webhook(value),
+            keys::OUTBOX => self.outbox(value),
             keys::DUE => self.due(value),
             keys::NEXT_QUERY => self.next_query(value),
             keys::IDEMPOTENCY => self.idempotency(value),

@@ -11,6 +11,8 @@ pub(super) enum Counter {
     Goods,
     ApiKey,
     Unmatched,
+    Webhook,
+    Outbox,
 }
 
 /// The next number, from 1. It is used up even when what it was for is deleted later.
@@ -28,6 +30,8 @@ pub(super) fn key(counter: Counter) -> Vec<u8> {
         Counter::Goods => 2,
         Counter::ApiKey => 3,
         Counter::Unmatched => 4,
+        Counter::Webhook => 5,
+        Counter::Outbox => 6,
     })
 }
 

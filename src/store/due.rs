@@ -27,6 +27,8 @@ pub enum Work {
     Complete(OrderNo),
     /// The bill of the Beijing day that begins at this second is compared with our orders.
     Bill(Timestamp),
+    /// What waits for the webhook endpoint of this number is told.
+    Webhook(u64),
 }
 
 /// What a subscribe message tells of.
@@ -79,11 +81,13 @@ pub enum WorkKind {
     Complete,
     /// See [`Work::Bill`].
     Bill,
+    /// See [`Work::Webhook`].
+    Webhook,
 }
 
 impl WorkKind {
     /// Every kind, with the word that tells of it.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::Expire, "expire"),
         (Self::Close, "close"),
         (Self::Query, "query"),
@@ -92,6 +96,7 @@ impl WorkKind {
         (Self::Message, "message"),
         (Self::Complete, "complete"),
         (Self::Bill, "bill"),
+        (Self::Webhook, "webhook"),
     ];
 
     /// The byte of the kind in keys; never changed.
@@ -105,6 +110,7 @@ impl WorkKind {
             Self::Message => b'm',
             Self::Complete => b'f',
             Self::Bill => b'b',
+            Self::Webhook => b'w',
         }
     }
 
@@ -118,6 +124,7 @@ impl WorkKind {
             Self::Message => message(subject),
             Self::Complete => subject.parse().ok().map(Work::Complete),
             Self::Bill => Timestamp::from_compact(subject).map(Work::Bill),
+            Self::Webhook => subject.parse().ok().map(Work::Webhook),
         }
     }
 }
@@ -143,6 +150,7 @@ pub(super) fn key(at: Timestamp, work: &Work) -> Vec<u8> {
         }
         Work::Complete(order_no) => entry(WorkKind::Complete, order_no.as_str()),
         Work::Bill(day) => entry(WorkKind::Bill, &day.compact()),
+        Work::Webhook(id) => entry(WorkKind::Webhook, &id.to_string()),
     }
 }
 
@@ -281,6 +289,7 @@ mod tests {
             ),
             (WorkKind::Complete, Work::Complete(order)),
             (WorkKind::Bill, Work::Bill(at(0))),
+            (WorkKind::Webhook, Work::Webhook(7)),
         ];
         for (kind, work) in table {
             let key = key(at(7), &work);

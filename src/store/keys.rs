@@ -29,6 +29,8 @@
 //! | `S` | digest of token | console session |
 //! | `A` | name | alert that lasts |
 //! | `y` | | payments that no notify told of |
+//! | `W` | number | webhook endpoint |
+//! | `H` | endpoint, number | webhook that waits to be told |
 //! | `v` | serial | platform certificate of WeChat |
 //! | `p` | any key above, number | a further piece of a long record |
 //! | F0 | token's digest | token (cache) |
@@ -70,6 +72,8 @@ pub(super) const API_KEY: u8 = b'K';
 pub(super) const CONSOLE_SESSION: u8 = b'S';
 pub(super) const CERTIFICATE: u8 = b'v';
 pub(super) const ALERT: u8 = b'A';
+pub(super) const WEBHOOK: u8 = b'W';
+pub(super) const OUTBOX: u8 = b'H';
 pub(super) const SILENCE: u8 = b'y';
 pub(super) const PIECE: u8 = b'p';
 pub(super) const TOKEN: u8 = 0xF0;
@@ -79,7 +83,7 @@ pub(super) const USER_TOKENS: u8 = 0xF2;
 /// Ends an order_no inside a key: below every letter and digit, so that no number hides in another.
 const END: &[u8] = &[0];
 
-fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
     key.push(kind);
     for part in parts {
@@ -217,15 +221,6 @@ pub(super) fn due_parts(key: &[u8]) -> Option<(Timestamp, &str)> {
     let at = i64::try_from(u64::from_be_bytes(*at)).ok()?;
     let subject = std::str::from_utf8(subject).ok()?;
     Some((Timestamp::from_unix(at), subject))
-}
-
-pub(super) fn alert(name: &str) -> Vec<u8> {
-    key(ALERT, &[name.as_bytes()])
-}
-
-/// Payments that no notify told of.
-pub(super) fn silence() -> Vec<u8> {
-    key(SILENCE, &[])
 }
 
 pub(super) fn idempotency(day: u32, digest: &[u8; 32]) -> Vec<u8> {

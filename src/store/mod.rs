@@ -38,6 +38,7 @@ mod health;
 mod histories;
 mod journal;
 mod keys;
+mod keys_watch;
 mod keywise;
 #[cfg(test)]
 mod live_copy;
@@ -110,6 +111,7 @@ pub mod staff;
 pub mod tokens;
 pub mod unmatched;
 pub mod users;
+pub mod webhooks;
 
 pub use answers::{Failure, Page, PageWanted};
 pub use audit::{Audit, RecordFault, Sums, audit, audit_indexes};

@@ -119,7 +119,19 @@ impl Client {
     }
 
     fn over(tls: rustls::ClientConfig) -> Result<Self, ClientError> {
-        let inner = reqwest::Client::builder()
+        Self::built(Self::builder(tls))
+    }
+
+    /// A client that finds names by `resolver`, which may refuse to.
+    pub(super) fn resolving(
+        resolver: impl reqwest::dns::Resolve + 'static,
+    ) -> Result<Self, ClientError> {
+        let tls = trusting(public_roots())?.with_no_client_auth();
+        Self::built(Self::builder(tls).dns_resolver(Arc::new(resolver)))
+    }
+
+    fn builder(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .http1_only()
             .no_proxy()
@@ -129,8 +141,11 @@ impl Client {
             .pool_idle_timeout(IDLE)
             .connect_timeout(CONNECT_WITHIN)
             .tcp_nodelay(true)
-            .build()
-            .map_err(|e| ClientError::NotSent(cause(e)))?;
+    }
+
+    fn built(builder: reqwest::ClientBuilder) -> Result<Self, ClientError> {
+        let inner = builder.build();
+        let inner = inner.map_err(|e| ClientError::NotSent(cause(e)))?;
         Ok(Self {
             inner,
             #[cfg(test)]

@@ -19,6 +19,7 @@ mod decode;
 pub(crate) mod demanding;
 mod download;
 mod gate;
+mod guard;
 mod id;
 mod limits;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use client::{Client, ClientError, Incoming, Outgoing};
 pub use decode::{percent_decoded, read_json};
 pub use download::{DownloadLimits, Downloaded, Sink};
 pub use gate::{Toll, forged};
+pub use guard::{BadTarget, Guarded};
 pub use id::RequestId;
 pub use limits::{Deadlines, Limits, PerAddress};
 pub use metrics::HttpMetrics;

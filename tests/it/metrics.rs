@@ -70,7 +70,7 @@ fn a_trusted_proxy_on_this_machine_does_not_make_its_clients_local() {
 }
 
 /// Everything that is told of a shop with platform certificates, with its kind.
-const PROMISED: [(&str, &str); 31] = [
+const PROMISED: [(&str, &str); 32] = [
     ("http_requests", "counter"),
     ("http_request_duration_seconds", "histogram"),
     ("http_connections", "gauge"),
@@ -78,6 +78,7 @@ const PROMISED: [(&str, &str); 31] = [
     ("wechat_call_duration_seconds", "histogram"),
     ("wechat_clock_skew_seconds", "gauge"),
     ("notifies", "counter"),
+    ("webhooks", "counter"),
     ("store_fdatasync_seconds", "histogram"),
     ("store_group_transactions", "histogram"),
     ("store_queue", "gauge"),

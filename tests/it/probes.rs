@@ -117,6 +117,10 @@ const CONSOLE_LOGIN: &[Field] = &[
     must("password", "\"no such password\"", 0),
     may("totp", "\"000000\"", 0),
 ];
+const WEBHOOK: &[Field] = &[
+    must("url", "\"https://hooks.example.com/a\"", 0),
+    must("events", "[\"order.*\"]", 0),
+];
 const USER: &[Field] = &[
     may("nickname", "\"小王\"", 32),
     may("avatar_url", "\"https://example.com/a.png\"", 0),
@@ -374,6 +378,19 @@ pub(crate) const PROBES: &[Probe<'static>] = &[
         "/admin/v1/reconciliations/{date}/rows/{out_trade_no}",
         Who::Merchant,
         Body::Fields(SETTLE),
+    ),
+    probe("GET", "/admin/v1/webhooks", Who::Merchant, Body::None),
+    probe(
+        "POST",
+        "/admin/v1/webhooks",
+        Who::Merchant,
+        Body::Fields(WEBHOOK),
+    ),
+    probe(
+        "DELETE",
+        "/admin/v1/webhooks/{id}",
+        Who::Merchant,
+        Body::None,
     ),
     probe("GET", "/healthz", Who::Anyone, Body::None),
     probe("GET", "/readyz", Who::Anyone, Body::None),

@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("data_encoding", &[]),
     ("flate2", &["cli", "sandbox", "wechat"]),
     ("futures_util", &[]),
+    ("hickory_resolver", &["web"]),
     ("http_body_util", &["web"]),
     ("hyper", &["web"]),
     ("hyper_util", &["web"]),

@@ -84,6 +84,7 @@ impl<R: Read> Auditor<'_, R> {
             (Counter::Uid, self.numbers.uid),
             (Counter::Goods, self.numbers.goods),
             (Counter::ApiKey, self.numbers.api_key),
+            (Counter::Webhook, self.numbers.webhook),
             (Counter::Unmatched, self.numbers.unmatched),
         ];
         for (counter, used) in table {

@@ -5,7 +5,7 @@ use crate::base::{OrderNo, OutTradeNo, Timestamp};
 use crate::store::due::{self, Due, Work};
 use crate::store::idempotency;
 use crate::store::records::{IdempotencyRecord, NumberRecord, OrderRecord, RefundRecord};
-use crate::store::{Read, StoreError, keys, queries, refunds};
+use crate::store::{Read, StoreError, keys, keys_watch, queries, refunds};
 
 impl<R: Read> Auditor<'_, R> {
     pub(super) fn due(&mut self, value: &[u8]) -> Result<(), StoreError> {
@@ -31,6 +31,7 @@ impl<R: Read> Auditor<'_, R> {
             Work::Close(order_no) | Work::Message(_, order_no) | Work::Complete(order_no) => {
                 self.is_order(order_no)?
             }
+            Work::Webhook(id) => self.has(&keys_watch::webhook(*id))?,
             Work::Bill(_) => true,
         })
     }
