@@ -16,7 +16,7 @@ use toml::{Table, Value as Toml};
 use crate::http::{Client, Place, Reply};
 use crate::notify::Notify;
 use crate::people::{Buyer, Merchant, Wechat};
-use crate::program::{Program, Said, run_within};
+use crate::program::{Program, Said, run_within, with_env};
 use crate::tap::Tap;
 
 /// What a test may choose before the world starts.
@@ -175,22 +175,8 @@ impl World {
         let name = format!("server{}", self.starts);
         let mut args = vec!["serve", "--config", "config.toml"];
         args.extend(self.setup.args.iter().map(String::as_str));
-        let by = self.with_env(&self.setup.by);
+        let by = with_env(&self.setup.by, &self.setup.env);
         self.server = Some(Program::start_within(self.dir.path(), &name, &by, &args));
-    }
-
-    /// `by`, with `env` of the setup between it and our line.
-    fn with_env(&self, by: &[String]) -> Vec<String> {
-        let pairs = self.setup.env.iter();
-        let pairs: Vec<String> = pairs
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        let env = if pairs.is_empty() {
-            vec![]
-        } else {
-            [vec!["env".to_owned()], pairs].concat()
-        };
-        [by.to_vec(), env].concat()
     }
 
     /// SIGKILL.
@@ -221,7 +207,7 @@ impl World {
     /// Runs a command with this world's config.
     pub(crate) fn command(&self, args: &[&str]) -> Said {
         let args = [args, &["--config", "config.toml"]].concat();
-        let by = self.with_env(&self.setup.by);
+        let by = with_env(&self.setup.by, &self.setup.env);
         run_within(self.dir.path(), &by, &args)
     }
 
