@@ -48,9 +48,13 @@ fn order_on(buyer: &Buyer, goods: u64) -> Known {
 /// What `/readyz` answered, one after another, until nobody did.
 fn readiness(world: &World) -> Vec<u16> {
     let mut client = world.anyone();
-    let mut seen = vec![];
+    let (mut seen, from) = (vec![], Instant::now());
     let ready = |client: &mut Client| client.send("GET", "/readyz", &[], b"").ok();
     while let Some(Reply { status, .. }) = ready(&mut client) {
+        assert!(
+            from.elapsed() < Duration::from_secs(40),
+            "the server goes on"
+        );
         if seen.last() != Some(&status) {
             seen.push(status);
         }

@@ -19,6 +19,8 @@ fn on_a_small_disk(mb: u64, reserve_mb: i64) -> (World, SmallDisk) {
     fs::create_dir(world.data_dir()).unwrap();
     let disk = SmallDisk::empty(&world.data_dir(), mb);
     world.setup.by = disk.by(world.dir.path());
+    let limit = ("ZHANGGUI_STORE__MIN_FREE_MB".to_owned(), "1024".to_owned());
+    world.setup.env.push(limit);
     world.serve();
     world.make_key();
     (world, disk)

@@ -16,7 +16,7 @@ use crate::wait::say;
 use crate::world::World;
 
 /// Cuts of one run; `POWER_CUTS` asks for more.
-const CUTS: usize = 12;
+const CUTS: usize = 16;
 const CLIENTS: usize = 6;
 const STOCK: u64 = 1_000_000;
 
@@ -134,15 +134,17 @@ fn a_power_cut_at_any_point_loses_nothing_that_was_acknowledged() {
     world.kill();
     world.setup.env.clear();
     let trace = Trace::read(&disk.trace);
-    let ends = trace.ends_after(first);
+    let (ends, namings) = (trace.ends_after(first), trace.namings_after(first));
     let cuts = std::env::var("POWER_CUTS").map_or(CUTS, |cuts| cuts.parse().unwrap());
     for turn in 0..cuts {
         let pick = |length: usize| usize::try_from(random_u64() % length as u64).unwrap();
-        let cut = match turn % 2 {
+        let cut = match turn % 4 {
             0 => told[pick(told.len())].at,
-            _ => ends[pick(ends.len())],
+            1 => ends[pick(ends.len())],
+            // There are few of them: each is taken in turn.
+            _ => namings[turn * 5 % namings.len()],
         };
-        let seed = if turn % 3 == 0 { 0 } else { random_u64() };
+        let seed = if turn % 2 == 0 { 0 } else { random_u64() };
         let name = format!("cut{turn}");
         trace.after_cut(cut, seed, &world.dir.path().join(&name));
         world.setup.env = vec![("ZHANGGUI_STORE__DATA_DIR".to_owned(), name)];

@@ -178,6 +178,14 @@ fn command(dir: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// `by`, with `env` set between it and our own line.
+pub(crate) fn with_env(by: &[String], env: &[(String, String)]) -> Vec<String> {
+    let pairs = env.iter().map(|(name, value)| format!("{name}={value}"));
+    let set = ["env".to_owned()].into_iter().chain(pairs);
+    let set = set.filter(|_| !env.is_empty());
+    by.iter().cloned().chain(set).collect()
+}
+
 fn within(dir: &Path, by: &[String], args: &[&str]) -> Command {
     let Some((first, rest)) = by.split_first() else {
         return command(dir, args);

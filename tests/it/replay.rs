@@ -56,6 +56,14 @@ impl Trace {
         ends.filter(|end| *end > from).collect()
     }
 
+    /// The ends of what gives names: segments that begin, files that are replaced.
+    pub(crate) fn namings_after(&self, from: usize) -> Vec<usize> {
+        let naming = |op: &Op| matches!(op, Op::Rename(..) | Op::SyncDir(_) | Op::Unlink(_));
+        let namings = self.0.iter().filter(|(_, op)| naming(op));
+        let ends = namings.map(|(end, _)| *end);
+        ends.filter(|end| *end > from).collect()
+    }
+
     /// Makes in `dir` what the disk holds when the power goes after `cut` bytes of the trace, and
     /// takes it for the home of the store.
     pub(crate) fn after_cut(&self, cut: usize, seed: u64, dir: &Path) {

@@ -89,7 +89,7 @@ impl<'a> Stage<'a> {
         let data_dir = self.dir.path().join(version);
         let text = format!(
             "[server]\npublic_url = \"http://127.0.0.1\"\n\
-             [store]\ndata_dir = {}\nreserve_mb = 0\n\
+             [store]\ndata_dir = {}\nreserve_mb = 0\nmin_free_mb = 0\n\
              field_key = \"{}\"\n[token]\nsalt = \"{}\"\n{}",
             toml::Value::from(&*data_dir.to_string_lossy()),
             BASE64.encode(&random::<32>()),
