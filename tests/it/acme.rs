@@ -257,6 +257,10 @@ fn what_the_authority_could_not_see_is_told_and_not_asked_again_too_soon() {
     until("the second failure is kept", || {
         attempts(&world)["failures"] == 2
     });
+    world.stop();
+    let said = world.command(&["check"]).out;
+    assert!(said.contains("上次申请证书没有成功"), "{said}");
+    world.serve();
 }
 
 #[test]

@@ -134,3 +134,45 @@ fn installing_twice_is_installing_once_and_uninstalling_keeps_what_is_the_mercha
         "what is the merchant's stays"
     );
 }
+
+/// The highest exposure that the unit may have, in tenths.
+const EXPOSURE: &str = "20";
+
+#[test]
+fn https_by_itself_takes_one_flag_of_the_installer_and_stays_within_the_exposure() {
+    let root = tempfile::tempdir().unwrap();
+    let at = root.path().to_str().unwrap();
+    let binary = env!("CARGO_BIN_EXE_zhanggui");
+    let flags = [
+        "--domain",
+        "shop.example.com",
+        "--email",
+        "boss@example.com",
+    ];
+    let args = [&["--root", at][..], &flags, &[binary]].concat();
+    let said = script("install", &args);
+    assert!(said.status.success(), "{said:?}");
+    let system = root.path().join("etc/systemd/system");
+    let dropin = system.join("zhanggui.service.d/https.conf");
+    let text = std::fs::read_to_string(&dropin).unwrap();
+    let serve = "serve --domain shop.example.com --email boss@example.com\n";
+    assert!(text.contains("\nExecStart=\nExecStart=/usr/local/bin/zhanggui"));
+    assert!(text.ends_with(serve), "{text}");
+
+    let unit = std::fs::read_to_string(system.join("zhanggui.service")).unwrap();
+    let service = unit.replace("[Install]", &format!("{text}[Install]"));
+    for (name, text) in [("plain", unit), ("https", service)] {
+        let path = root.path().join(format!("{name}.service"));
+        std::fs::write(&path, text).unwrap();
+        let mut command = Command::new("systemd-analyze");
+        command.args(["security", "--offline=true", "--threshold", EXPOSURE]);
+        match command.arg(&path).output() {
+            Ok(said) => assert!(said.status.success(), "{name}: {said:?}"),
+            Err(why) => crate::wait::say(&format!("systemd-analyze: {why}")),
+        }
+    }
+    let bad = ["--domain", "a b; rm", "--root", at, binary];
+    assert_eq!(script("install", &bad).status.code(), Some(2));
+    assert!(script("uninstall", &["--root", at]).status.success());
+    assert!(!dropin.exists());
+}

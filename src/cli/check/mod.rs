@@ -71,7 +71,9 @@ async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
     let merchant = config.pay.merchant.as_ref();
     let mut findings = merchant.map_or_else(Vec::new, |it| keys::findings(it, clock.now()));
     let mini = config.wechat.api_base.clone();
-    findings.extend(tls::findings(&config.server, clock.now()));
+    let certificate = certificates::certificate(&config, &clock, None)?;
+    let tls = certificate.map(|certificate| certificate.tls().clone());
+    findings.extend(tls::findings(&config.server, tls.as_ref(), clock.now()));
     findings.extend(hosts::host(&client, "[wechat] api_base", &mini, &clock).await);
     if config.pay.merchant.is_some() {
         let base = &config.pay.api_base;
@@ -80,10 +82,14 @@ async fn ask(config: Config) -> Result<Vec<Finding>, Failure> {
             findings.extend(found);
         }
         let server = &config.server;
-        let certificate = certificates::certificate(&config, &clock, None)?;
-        let tls = certificate.map(|certificate| certificate.tls().clone());
+        let is_waiting = tls
+            .as_ref()
+            .is_some_and(|tls| tls.standing().ends_at.is_none());
         let stand_in = hosts::stand_in(server.listen, tls).await;
-        findings.extend(hosts::public_url(&client, &server.public_url, stand_in).await);
+        // A stand-in without a certificate would only show that there is none.
+        if stand_in.is_none() || !is_waiting {
+            findings.extend(hosts::public_url(&client, &server.public_url, stand_in).await);
+        }
     }
     if findings.iter().any(Finding::is_red) {
         // Whoever cannot be reached cannot be asked, and a wrong clock spoils every answer.

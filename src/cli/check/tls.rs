@@ -2,28 +2,66 @@
 
 use super::finding::{Finding, Topic, Words, words};
 use crate::base::Timestamp;
-use crate::cli::config::{self, Server, Tls};
-use crate::web::Identity;
+use crate::cli::config::{self, Server, Tls, TlsFiles};
+use crate::web::{self, Identity, Standing};
 
 const DAY_S: u64 = 86_400;
 /// A certificate that somebody has to renew by hand is told of this early.
 const RENEW_DAYS: u64 = 30;
 
-/// What is to be said of `[server.tls]` at `now`.
-pub(super) fn findings(server: &Server, now: Timestamp) -> Vec<Finding> {
-    let Tls::Files(files) = &server.tls else {
-        return vec![];
-    };
+/// What is to be said of `[server.tls]` at `now`, and of what the listener would show.
+pub(super) fn findings(server: &Server, tls: Option<&web::Tls>, now: Timestamp) -> Vec<Finding> {
+    match (&server.tls, tls) {
+        (Tls::Files(files), _) => of_files(files, &server.public_url, now),
+        (Tls::Acme(_), Some(tls)) => vec![of_authority(&tls.standing(), now)],
+        (Tls::Acme(_), None) | (Tls::Off, _) => vec![],
+    }
+}
+
+fn of_files(files: &TlsFiles, public_url: &str, now: Timestamp) -> Vec<Finding> {
     // What cannot be read was told with the configuration; it may have changed since.
     let Ok(identity) = config::read_pair(files) else {
         return vec![];
     };
-    let host = config::host_of(&server.public_url).unwrap_or_default();
+    let host = config::host_of(public_url).unwrap_or_default();
     let doubts = doubts(&identity, host, now);
     if doubts.is_empty() {
         return vec![dates(&identity, now)];
     }
     doubts.into_iter().map(red).collect()
+}
+
+/// What the last run of the server left: a certificate, or why there is none.
+fn of_authority(standing: &Standing, now: Timestamp) -> Finding {
+    if let Some(why) = &standing.last_error {
+        let seen = words(
+            format!("上次申请证书没有成功：{why}"),
+            format!("the last attempt to get a certificate failed: {why}"),
+        );
+        let remedy = words(
+            "检查域名是否解析到本机、443 与 80 端口能否从公网访问；服务会自己再试",
+            "check that the names lead here and that ports 443 and 80 can be reached from outside; \
+             the server tries again by itself",
+        );
+        return Finding::broken(Topic::Network, seen, remedy);
+    }
+    let Some(ends_at) = standing.ends_at else {
+        let seen = words(
+            "还没有证书，服务首次启动时申请",
+            "there is no certificate yet: the server gets it when it first runs",
+        );
+        let remedy = words(
+            "先让域名解析到本机，放行 443 与 80 端口",
+            "let the names lead here first, and open ports 443 and 80",
+        );
+        return Finding::notice(Topic::Network, seen, remedy);
+    };
+    let days = ends_at.since(now).as_secs() / DAY_S;
+    let seen = words(
+        format!("自动申请的证书还有 {days} 天到期，到期前自动续期"),
+        format!("the certificate has {days} days left and is renewed before they end"),
+    );
+    Finding::good(Topic::Network, seen)
 }
 
 fn red(doubt: Doubt) -> Finding {

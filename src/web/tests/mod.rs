@@ -5,6 +5,7 @@
 mod calls;
 mod limits;
 mod requests;
+mod secured;
 mod stop;
 
 use std::net::SocketAddr;
@@ -60,10 +61,14 @@ fn limits() -> Limits {
 }
 
 async fn start(limits: Limits) -> Running {
+    start_with(limits, |server| server).await
+}
+
+async fn start_with(limits: Limits, change: impl FnOnce(Server) -> Server) -> Running {
     let proxies = TrustedProxies::parse(&["127.0.0.2"]).unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
     let server = Server::bind(listen, limits, proxies, Clock::system());
-    let server = server.await.unwrap();
+    let server = change(server.await.unwrap());
     let stage = Arc::new(Stage {
         began: Semaphore::new(0),
         go_on: Notify::new(),
