@@ -100,22 +100,31 @@ fn payments_are_told_while_forged_notices_come_in() {
     let v3 = "wechatpay-serial: PUB_KEY_ID_0\r\nwechatpay-timestamp: 1\r\n\
         wechatpay-nonce: n\r\nwechatpay-signature: c2ln\r\n";
     let v2 = "<xml><out_trade_no>1</out_trade_no><sign>00</sign></xml>";
-    let texts = vec![
+    let (pay_v3, pay_v2) = (
         post("/wx/pay/notify", v3, "{}"),
-        post("/wx/refund/notify", v3, "{}"),
         post("/wx/pay/notify", "", v2),
-        post("/wx/refund/notify", "", v2),
-        post("/wx/message?signature=0&timestamp=1&nonce=2", "", v2),
-        get("/wx/message?signature=0&timestamp=1&nonce=2&echostr=3", ""),
+    );
+    let refund_v3 = post("/wx/refund/notify", v3, "{}");
+    let refund_v2 = post("/wx/refund/notify", "", v2);
+    let target = "/wx/message?signature=0&timestamp=1&nonce=2";
+    let pushes = vec![post(target, "", v2), get(target, "")];
+    // Each kind from an address of its own: each must count by itself.
+    let sieges = [
+        flood(&world, &["127.0.0.2"], vec![pay_v3, refund_v3]),
+        flood(&world, &["127.0.0.3"], vec![pay_v2, refund_v2]),
+        flood(&world, &["127.0.0.4"], pushes),
     ];
-    let siege = flood(&world, &["127.0.0.2"], texts);
-    siege.until("it is limited", |t| t.limited() > 100);
-    let before = siege.tally.limited();
+    for siege in &sieges {
+        siege.until("it is limited", |t| t.limited() > 50);
+    }
+    let before = sieges.each_ref().map(|siege| siege.tally.limited());
     purchases(&world, tea);
-    siege.until("it went on meanwhile", |t| t.limited() > before);
-    // What is beyond the allowance was not verified: 20 a minute, 8 at once, one minute more.
-    let verified = siege.tally.answered(2) + siege.tally.answered(4);
-    assert!((20..=48).contains(&verified), "{verified} were verified");
+    for (siege, before) in sieges.iter().zip(before) {
+        siege.until("it went on meanwhile", |t| t.limited() > before);
+        // What is beyond the allowance is not verified: 20 a minute, 8 at once, one minute more.
+        let verified = siege.tally.answered(2) + siege.tally.answered(4);
+        assert!((20..=48).contains(&verified), "{verified} were verified");
+    }
 }
 
 #[test]
@@ -217,4 +226,38 @@ fn buyers_are_served_by_a_machine_that_is_out_of_descriptors() {
         world.log().contains("ulimit -n"),
         "the operator is not told"
     );
+}
+
+#[test]
+fn buyers_are_served_when_descriptors_run_out_in_spite_of_all() {
+    let (mut world, tea) = world(&[
+        ("limits.max_connections", 40),
+        ("limits.max_connections_per_ip", 40),
+    ]);
+    purchases(&world, tea);
+    // Too few for all the seats; half of them leave some for calls to WeChat.
+    let pid = world.server().pid();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .count();
+    let limit = format!("--nofile={}", open + 28);
+    let lowered = std::process::Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &limit])
+        .status();
+    assert!(lowered.unwrap().success());
+    let from = ["127.0.0.2", "127.0.0.3"];
+    let siege = Siege::lay(&world, &from, 100, async |a| {
+        let mut line = a.connect().await?;
+        line.closed().await;
+        Ok(())
+    });
+    crate::wait::until("descriptors have run out", || {
+        world.log().contains("Too many open files")
+    });
+    siege.until("they push each other out", |t| t.closed() > 200);
+    let before = siege.tally.closed();
+    purchases(&world, tea);
+    siege.until("it went on meanwhile", |t| t.closed() > before);
+    drop(siege);
+    assert!(world.server().ended().is_none());
 }
