@@ -59,6 +59,11 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
             server = server.secured_by(secured.tls().clone());
         }
         let running = Running::start(config, server, clock).await?;
+        if let Some(secured) = &secured {
+            running.shop().shows(secured.tls().clone());
+        }
+        // A store that is only looked at asks no authority for anything.
+        let secured = secured.filter(|_| !running.shop().is_read_only());
         term::say(format!(
             "listening on {}://{}",
             running.scheme, running.public

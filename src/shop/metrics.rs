@@ -10,7 +10,7 @@ use crate::base::metrics::{Counters, Gauge, Gauges, Registry, member};
 use crate::base::{Secret, Timestamp};
 use crate::store::due::{self, WorkKind};
 use crate::store::{Footprint, Read, Store, StoreError};
-use crate::web::HttpMetrics;
+use crate::web::{HttpMetrics, Tls};
 use crate::wechat::Wechat;
 
 /// Everything that is counted.
@@ -22,12 +22,13 @@ pub(super) struct Metrics {
     webhooks: Counters,
     due: Due,
     disk: Disk,
+    backups: BackupGauges,
     certificates: Gauges,
     tokens: Gauge,
     resident_bytes: Gauge,
     open_files: Gauge,
     uptime_s: Gauge,
-    started_at: Timestamp,
+    pub(super) started_at: Timestamp,
 }
 
 /// Work that waits, by kind.
@@ -49,6 +50,15 @@ struct Disk {
     working_set_bytes: Gauge,
     free_bytes: Gauge,
     disk_bytes: Gauge,
+    low: Gauge,
+    base_failed: Gauge,
+}
+
+/// Scheduled backups, and those that were asked for.
+#[derive(Debug, Default)]
+struct BackupGauges {
+    succeeded_at_s: Gauge,
+    failures: Gauge,
 }
 
 impl Metrics {
@@ -70,6 +80,7 @@ impl Metrics {
         all.show(&mut registry);
         all.due.show(&mut registry);
         all.disk.show(&mut registry);
+        all.backups.show(&mut registry);
         all.registry = registry;
         all
     }
@@ -131,6 +142,10 @@ impl Disk {
         let help = "Bytes that may still be written on the data directory's disk";
         registry.add("disk_free_bytes", help, &self.free_bytes);
         registry.add("disk_bytes", "Bytes of that disk", &self.disk_bytes);
+        let help = "1 while new orders are refused for want of room, else 0";
+        registry.add("disk_low", help, &self.low);
+        let help = "1 when the last base file could not be made, else 0";
+        registry.add("base_failed", help, &self.base_failed);
     }
 
     fn set(&self, found: &Footprint, now: Timestamp) {
@@ -144,6 +159,15 @@ impl Disk {
         self.working_set_bytes.set(whole(found.working_set_bytes));
         self.free_bytes.set(whole(found.free_bytes));
         self.disk_bytes.set(whole(found.disk_bytes));
+    }
+}
+
+impl BackupGauges {
+    fn show(&self, registry: &mut Registry) {
+        let help = "When the newest whole backup was begun, since 1970; 0 when none is known";
+        registry.add("backup_timestamp_seconds", help, &self.succeeded_at_s);
+        let help = "Backups that failed since the start";
+        registry.add("backup_failures", help, &self.failures);
     }
 }
 
@@ -193,6 +217,14 @@ impl Shop {
         if let Some(found) = self.store.footprint().await {
             self.metrics.disk.set(&found, now);
         }
+        let low = self.store.space().is_some_and(|space| space.is_low());
+        self.metrics.disk.low.set(i64::from(low));
+        let failed = self.store.base_state().failure.is_some();
+        self.metrics.disk.base_failed.set(i64::from(failed));
+        let backups = self.backup_state().await;
+        let at = backups.last_success_at.map_or(0, Timestamp::unix);
+        self.metrics.backups.succeeded_at_s.set(at);
+        self.metrics.backups.failures.set(whole(backups.failures));
         self.look_at_certificates(now);
         let vitals = blocking(Vitals::now).await;
         let metrics = &self.metrics;
@@ -232,6 +264,7 @@ impl Shop {
         // While WeChat changes them there are two, and the later one is what counts.
         let platform = platform.iter().map(|certificate| certificate.ends_at).max();
         let merchant = self.settings.merchant_certificate_ends;
+        let tls = self.tls.get().map(Tls::standing);
         let all = [
             (
                 "wechat_platform",
@@ -239,6 +272,11 @@ impl Shop {
                 self.wechat.wants_certificates(),
             ),
             ("merchant_api", merchant, merchant.is_some()),
+            (
+                "tls",
+                tls.as_ref().and_then(|shown| shown.ends_at),
+                tls.is_some(),
+            ),
         ];
         let used = all.into_iter().filter(|(_, _, used)| *used);
         used.map(|(kind, at, _)| (kind, at)).collect()

@@ -63,8 +63,8 @@ mod watch;
 pub mod webhooks;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use error::ShopError;
@@ -73,7 +73,7 @@ use crate::base::cipher::FieldKey;
 use crate::base::{AppId, Clock, MchId, Secret, Timestamp};
 use crate::store::tokens::Tokens;
 use crate::store::{Space, Store};
-use crate::web::Guarded;
+use crate::web::{Guarded, Tls};
 use crate::wechat::Wechat;
 
 /// What a shop is told by its configuration.
@@ -142,6 +142,8 @@ pub struct Shop {
     reconciling: tokio::sync::Mutex<()>,
     last_tick: AtomicI64,
     metrics: metrics::Metrics,
+    /// What the public listener shows, when it speaks TLS.
+    tls: OnceLock<Tls>,
 }
 
 impl Shop {
@@ -175,7 +177,14 @@ impl Shop {
             reconciling: tokio::sync::Mutex::default(),
             last_tick: AtomicI64::new(0),
             metrics,
+            tls: OnceLock::new(),
         })
+    }
+
+    /// Has the certificate of the public listener watched.
+    pub fn shows(&self, tls: Tls) {
+        // There is one public listener: nobody says it twice.
+        let _ = self.tls.set(tls);
     }
 
     /// A tick for a new order, later than any given before: numbers rise as orders come in.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alerts::{Facts, News, decide, found, unknown};
+use super::alerts::{Chore, Facts, News, decide, found, unknown};
 use super::metrics::first_due;
 use super::{Shop, ShopError, outbox};
 use crate::base::Timestamp;
@@ -61,7 +61,32 @@ impl Shop {
             certificates: self.certificate_ends(),
             disk_free_bytes: disk.map(|found| found.free_bytes),
             skew_s: self.wechat.metrics().skew_s(),
+            backup: self.backup_chore().await,
+            base: self.base_chore(),
             ..kept
+        })
+    }
+
+    /// How scheduled backups go, when there are any.
+    async fn backup_chore(&self) -> Option<Chore> {
+        let state = self.backup_state().await;
+        state.scheduled.then(|| Chore {
+            well_at: state.last_success_at.unwrap_or(self.metrics.started_at),
+            every: self.settings.backup.every,
+            failure: state.last_failure.map(|(_, why)| why),
+        })
+    }
+
+    /// How base files go; nothing until the maker has looked once.
+    fn base_chore(&self) -> Option<Chore> {
+        let state = self.store.base_state();
+        let known = state.failure.is_some() || !state.every.is_zero();
+        // A store that is started more often than bases are due needs none: its journal is short.
+        let started_at = self.metrics.started_at;
+        known.then(|| Chore {
+            well_at: state.at.map_or(started_at, |at| at.max(started_at)),
+            every: state.every,
+            failure: state.failure,
         })
     }
 

@@ -175,6 +175,7 @@ impl BaseMaker {
             bytes: newest.map_or(0, |base| base.bytes),
             journal_bytes: files.lengths.iter().sum(),
             segments: files.segments.len(),
+            every: self.plan.every,
             failure: None,
         });
     }

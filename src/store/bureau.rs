@@ -40,6 +40,8 @@ pub struct BaseState {
     pub journal_bytes: u64,
     /// How many segments there are.
     pub segments: usize,
+    /// How often one should be made; nothing where none is made.
+    pub every: Duration,
     /// The last failure, when nothing has gone well since.
     pub failure: Option<String>,
 }

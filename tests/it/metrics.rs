@@ -70,7 +70,7 @@ fn a_trusted_proxy_on_this_machine_does_not_make_its_clients_local() {
 }
 
 /// Everything that is told of a shop with platform certificates, with its kind.
-const PROMISED: [(&str, &str); 32] = [
+const PROMISED: [(&str, &str); 36] = [
     ("http_requests", "counter"),
     ("http_request_duration_seconds", "histogram"),
     ("http_connections", "gauge"),
@@ -92,6 +92,10 @@ const PROMISED: [(&str, &str); 32] = [
     ("working_set_bytes", "gauge"),
     ("disk_free_bytes", "gauge"),
     ("disk_bytes", "gauge"),
+    ("disk_low", "gauge"),
+    ("base_failed", "gauge"),
+    ("backup_timestamp_seconds", "gauge"),
+    ("backup_failures", "gauge"),
     ("due_next_timestamp_seconds", "gauge"),
     ("due_overdue_seconds", "gauge"),
     ("orders", "counter"),
