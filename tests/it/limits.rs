@@ -97,7 +97,10 @@ fn buyers_are_served_while_idle_connections_fill_every_seat() {
 
 #[test]
 fn one_address_holds_only_its_share_of_idle_connections() {
-    let (mut world, tea) = world(&[("limits.max_connections_per_ip", 60)]);
+    let (mut world, tea) = world(&[
+        ("limits.max_connections_per_ip", 60),
+        ("limits.head_s", 600),
+    ]);
     let siege = Siege::lay(&world, &["127.0.0.2"], 500, async |a| {
         let mut line = a.connect().await?;
         line.closed().await;

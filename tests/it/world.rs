@@ -397,6 +397,7 @@ fn config(setup: &Setup, wechat: &str, notifies: &Tap, upstream: &Tap) -> Table 
     set("order.pay_within_s", setup.pay_within_s.into());
     set("limits.login_per_minute_per_ip", millions.clone());
     set("limits.requests_per_minute_per_token", millions.clone());
+    set("limits.max_running_per_ip", millions.clone());
     set("limits.requests_per_minute_per_ip", millions.clone());
     set("limits.notify_per_minute_per_ip", millions.clone());
     set("limits.forged_notify_per_minute_per_ip", millions);
