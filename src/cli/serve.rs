@@ -30,15 +30,7 @@ const LAST_WORK: Duration = Duration::from_secs(5);
 /// # Errors
 /// [`Failure::Wrong`] for the configuration, [`Failure::Failed`] for everything else.
 pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
-    let domains = Domains {
-        names: args.domain,
-        email: args.email,
-    };
-    let mut config = config::load_for(path, environment(), &domains)?;
-    config.store.phase_file = args.phase_file;
-    if let Some(seconds) = args.stuck_after_s {
-        config.store.stuck_after = Duration::from_secs(seconds);
-    }
+    let mut config = configured(path, &args)?;
     let scratch = args.read_only.then(TempDir::new).transpose();
     let scratch = scratch.map_err(|why| Failure::failed("无法建立临时目录", why))?;
     if let Some(scratch) = &scratch {
@@ -92,6 +84,20 @@ pub fn run(path: &Path, args: Serve) -> Result<(), Failure> {
             Some(why) => Err(Failure::failed("存储出错，服务已停止", why)),
         }
     })
+}
+
+/// The configuration of the file with what the command line says.
+fn configured(path: &Path, args: &Serve) -> Result<Config, Failure> {
+    let domains = Domains {
+        names: args.domain.clone(),
+        email: args.email.clone(),
+    };
+    let mut config = config::load_for(path, environment(), &domains)?;
+    config.store.phase_file.clone_from(&args.phase_file);
+    if let Some(seconds) = args.stuck_after_s {
+        config.store.stuck_after = Duration::from_secs(seconds);
+    }
+    Ok(config)
 }
 
 /// Allows this process as many open files as the system lets it have: each connection is one.
@@ -301,7 +307,8 @@ impl Running {
 /// # Errors
 /// [`Failure`]: the store does not open or close.
 pub fn with_shop<T>(config: Config, work: impl AsyncFnOnce(Arc<Shop>) -> T) -> Result<T, Failure> {
-    let _log = log::start(config.log.format, "warn").map_err(Failure::Failed)?;
+    // One that was started before goes on.
+    let _log = log::start(config.log.format, "warn").ok();
     block_on(async {
         let (shop, store) = parts::shop(config, Clock::system()).await?;
         let done = work(shop).await;

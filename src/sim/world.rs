@@ -228,7 +228,7 @@ impl World {
              [limits]\nlogin_per_minute_per_ip = 1000000\n\
              requests_per_minute_per_token = 1000000\n{}",
             self.spool.path().display(),
-            BASE64.encode(&[7; 32]),
+            BASE64.encode(b"0123456789abcdef0123456789abcdef"),
             self.sandbox.config_toml(),
         );
         let version = (

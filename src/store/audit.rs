@@ -13,6 +13,8 @@ mod people;
 mod rules_tests;
 mod watch;
 #[cfg(test)]
+mod watch_rules;
+#[cfg(test)]
 mod whole;
 mod works;
 

@@ -10,6 +10,7 @@ mod backup;
 mod base_maker;
 mod bases;
 mod bureau;
+mod care;
 mod codec;
 mod command;
 mod compacting;
@@ -18,7 +19,6 @@ mod copy_tests;
 mod copying;
 mod counters;
 mod day_rows;
-#[allow(dead_code)]
 mod disk;
 mod error;
 mod floor;
@@ -33,6 +33,7 @@ mod front;
 mod gather;
 #[cfg(test)]
 mod gather_tests;
+mod group;
 mod health;
 #[cfg(test)]
 mod histories;
@@ -80,6 +81,7 @@ mod sim_disk;
 mod simulated;
 mod sorted;
 mod space;
+mod starting;
 mod tally;
 #[cfg(test)]
 mod test_home;

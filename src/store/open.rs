@@ -132,7 +132,7 @@ pub(super) struct Looked {
     pub(super) report: OpenReport,
 }
 
-/// Reads the store of `config`, whose FORMAT is there, and writes nothing but what `scratch` is for.
+/// Reads the store of `config`, whose FORMAT is there, and writes nothing but into `scratch`.
 ///
 /// # Errors
 /// [`OpenError`].

@@ -12,8 +12,8 @@ pub(super) struct Kept {
 }
 
 /// What to keep of bases, newest first, of which some are old enough to be relied on: the newest
-/// two, and the newest old one with all journal since; and the one after it, which grows old. A copy that began before the others were
-/// made finds that one, and all that follows it.
+/// two; the newest old one with all journal since; and the one after it, which grows old. A copy
+/// that began before the others were made finds that old one, and all that follows it.
 pub(super) fn kept(commits: &[u64], old: &[bool]) -> Kept {
     let mut bases: BTreeSet<u64> = commits.iter().take(2).copied().collect();
     let relied_on = commits.iter().zip(old).find(|(_, old)| **old);

@@ -18,20 +18,17 @@ use super::StoreError;
 use super::command::{Command, Rest};
 use super::format::Mark;
 use super::gather::{Gathered, Gathering};
+use super::group::{Group, take};
 use super::health::Health;
 use super::journal::Journal;
 use super::metrics::StoreMetrics;
 use super::phase::{Phase, PhaseFile};
 use super::seal::Seal;
 use super::set::Set;
-use super::tx::{Change, Overlay};
+use super::tx::Overlay;
 use super::watchdog::Steps;
 use crate::base::Clock;
 
-/// A group takes no more closures than this.
-const GROUP_CLOSURES: usize = 64;
-/// A group takes no more closures once its changes are this large.
-const GROUP_BYTES: usize = 256 << 10;
 /// The working set is flushed this long after it was changed,
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// or when this much has been changed.
@@ -118,33 +115,6 @@ pub(super) struct Writer {
 struct Unflushed {
     bytes: usize,
     since: Option<Instant>,
-}
-
-/// One group on its way.
-#[derive(Default)]
-struct Group {
-    commands: Vec<Box<dyn Command>>,
-    changes: Overlay,
-    cache_batches: u64,
-    rotate: Vec<std::sync::mpsc::Sender<()>>,
-    close: Option<oneshot::Sender<Result<(), StoreError>>>,
-}
-
-impl Group {
-    fn takes_more(&self) -> bool {
-        self.close.is_none()
-            && self.rotate.is_empty()
-            && self.commands.len() < GROUP_CLOSURES
-            && self.changes.bytes() < GROUP_BYTES
-    }
-
-    fn take_cache(&mut self, gathered: Gathered) {
-        self.cache_batches += gathered.batches;
-        for (key, value) in gathered.changes {
-            let change = value.map_or(Change::Delete, Change::Put);
-            self.changes.set_cache(key, change);
-        }
-    }
 }
 
 impl Writer {
@@ -379,26 +349,5 @@ impl Writer {
     fn enter(&self, phase: Phase) {
         self.shared.steps.enter(phase);
         self.phase.enter(phase);
-    }
-}
-
-fn take(message: Message, shared: &Shared, set: &Set, group: &mut Group) {
-    match message {
-        Message::Write(before, mut command) => {
-            shared.metrics.queue.dec();
-            group.take_cache(before);
-            command.run(set, &mut group.changes);
-            group.commands.push(command);
-        }
-        Message::Cache(gathered) => group.take_cache(gathered),
-        Message::Gathering(taken) => {
-            let gathered = shared.gathering().take_after(taken);
-            group.take_cache(gathered);
-        }
-        Message::Rotate(asked) => group.rotate.push(asked),
-        Message::Close(before, closed) => {
-            group.take_cache(before);
-            group.close = Some(closed);
-        }
     }
 }

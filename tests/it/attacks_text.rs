@@ -21,6 +21,7 @@ fn is_inert(what: &str, reply: &Reply) {
         "text/plain",
         "text/xml",
         "text/csv",
+        "application/openmetrics-text",
         "none",
     ];
     let kind = kind.split(';').next().unwrap_or("");

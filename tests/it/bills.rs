@@ -214,11 +214,9 @@ fn a_bill_that_is_not_there_before_ten_is_waited_for_and_an_empty_day_is_done() 
         let said = world.command(&["reconcile", "--date", &day, "--json"]);
         assert_eq!(said.code, Some(0), "{}", said.err);
         let empty = || {
-            days(&world)
-                .iter()
-                .filter(|d| d["status"] == "done")
-                .count()
-                == 2
+            // The day before may be there too: it depends on the hour at which this runs.
+            let later = |one: &Value| one["date"].as_str() > Some(&day) && one["status"] == "done";
+            days(&world).iter().any(later)
         };
         until("the day without a trade is done", empty);
         assert!(days(&world).iter().all(|day| day["counts"]["open"] == 0));

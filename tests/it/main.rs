@@ -85,3 +85,4 @@ mod verify;
 mod wait;
 mod webhooks;
 mod world;
+mod world_config;

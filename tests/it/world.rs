@@ -6,8 +6,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ use crate::notify::Notify;
 use crate::people::{Buyer, Merchant, Wechat};
 use crate::program::{Program, Said, run_within, with_env};
 use crate::tap::Tap;
+use crate::world_config::{config, simulator_keys};
 
 /// What a test may choose before the world starts.
 pub(crate) struct Setup {
@@ -344,66 +345,4 @@ impl Drop for World {
             "WeChat would refuse:\n{refused:#?}"
         );
     }
-}
-
-/// One set of RSA keys serves all worlds of a run: making them is slow.
-fn simulator_keys(dir: &Path) -> PathBuf {
-    static MADE: OnceLock<TempDir> = OnceLock::new();
-    let made = MADE.get_or_init(|| {
-        let made = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let keys = made.path().to_str().unwrap();
-        let args = ["sandbox", "--listen", "127.0.0.1:0", "--data", keys];
-        Program::start(dir, "keys", &args).address("http");
-        made
-    });
-    let keys = dir.join("simulator");
-    fs::create_dir(&keys).unwrap();
-    for entry in fs::read_dir(made.path()).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), keys.join(entry.file_name())).unwrap();
-    }
-    keys
-}
-
-/// The simulator's own section, the taps in between, and limits that no test reaches.
-fn config(setup: &Setup, wechat: &str, notifies: &Tap, upstream: &Tap) -> Table {
-    let mut config: Table = wechat.parse().unwrap();
-    let mut set = |path: &str, value: Toml| {
-        let (section, key) = path.rsplit_once('.').unwrap();
-        let table = section.split('.').fold(&mut config, |table, name| {
-            let inner = table
-                .entry(name)
-                .or_insert_with(|| Toml::Table(Table::new()));
-            inner.as_table_mut().unwrap()
-        });
-        table.insert(key.to_owned(), value);
-    };
-    let millions = Toml::Integer(1_000_000);
-    set("server.listen", "127.0.0.1:0".into());
-    set("server.public_url", notifies.url().into());
-    set("store.data_dir", "data".into());
-    set("store.reserve_mb", 1.into());
-    // The disk of a machine that runs tests may be nearly full.
-    set("store.min_free_mb", 0.into());
-    set(
-        "store.field_key",
-        "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=".into(),
-    );
-    set("token.salt", "a salt that no log may show".into());
-    set("wechat.api_base", upstream.url().into());
-    set("wechat.pay.api_base", upstream.url().into());
-    set("wechat.pay.version", setup.version.into());
-    set("wechat.pay.v2_sign_type", setup.sign_type.into());
-    set("order.pay_within_s", setup.pay_within_s.into());
-    set("limits.login_per_minute_per_ip", millions.clone());
-    set("limits.requests_per_minute_per_token", millions.clone());
-    set("limits.max_running_per_ip", millions.clone());
-    set("limits.requests_per_minute_per_ip", millions.clone());
-    set("limits.notify_per_minute_per_ip", millions.clone());
-    set("limits.forged_notify_per_minute_per_ip", millions);
-    set("log.level", "debug".into());
-    for (path, value) in &setup.more {
-        set(path, value.clone());
-    }
-    config
 }

@@ -21,68 +21,21 @@ use crate::wechat::{SignType, Trust, V2Keys, V3Keys, VerifyWith, Version};
 
 /// The configuration, or `None` when a key is at fault.
 pub(super) fn config(settled: &Settled) -> Option<Config> {
+    let table = |section| Table { settled, section };
     Some(Config {
-        server: Table {
-            settled,
-            section: "server",
-        }
-        .server()?,
-        store: Table {
-            settled,
-            section: "store",
-        }
-        .store()?,
-        token: Table {
-            settled,
-            section: "token",
-        }
-        .token()?,
-        wechat: Table {
-            settled,
-            section: "wechat",
-        }
-        .wechat()?,
-        messages: Table {
-            settled,
-            section: "wechat.messages",
-        }
-        .messages()?,
-        pay: Table {
-            settled,
-            section: "wechat.pay",
-        }
-        .pay()?,
-        order: Table {
-            settled,
-            section: "order",
-        }
-        .order()?,
-        admin: Table {
-            settled,
-            section: "admin",
-        }
-        .admin()?,
-        limits: Table {
-            settled,
-            section: "limits",
-        }
-        .limits()?,
-        alerts: Table {
-            settled,
-            section: "alerts",
-        }
-        .alerts()?,
+        server: table("server").server()?,
+        store: table("store").store()?,
+        token: table("token").token()?,
+        wechat: table("wechat").wechat()?,
+        messages: table("wechat.messages").messages()?,
+        pay: table("wechat.pay").pay()?,
+        order: table("order").order()?,
+        admin: table("admin").admin()?,
+        limits: table("limits").limits()?,
+        alerts: table("alerts").alerts()?,
         webhook_networks: settled.list("webhooks", "private_networks")?.to_vec(),
-        backup: Table {
-            settled,
-            section: "backup",
-        }
-        .backup()?,
-        log: Table {
-            settled,
-            section: "log",
-        }
-        .log()?,
+        backup: table("backup").backup()?,
+        log: table("log").log()?,
     })
 }
 

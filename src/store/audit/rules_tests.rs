@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::watch_rules::WATCHED;
 use super::whole::{PAID_BY, claim, closing, long, pending, refund, shipped, whole};
 use super::{KINDS, audit};
 use crate::base::{Fen, GoodsId, OutTradeNo, Uid};
@@ -33,11 +34,11 @@ async fn everything(store: &Store) -> Vec<Found> {
         .unwrap()
 }
 
-type Done = Result<(), Failure>;
+pub(super) type Done = Result<(), Failure>;
 /// The key's first byte, a part of what is said, and how it is broken.
-type Rule = (char, &'static str, fn(&mut Tx<'_>) -> Done);
+pub(super) type Rule = (char, &'static str, fn(&mut Tx<'_>) -> Done);
 
-fn gone(tx: &mut Tx<'_>, key: Vec<u8>) -> Done {
+pub(super) fn gone(tx: &mut Tx<'_>, key: Vec<u8>) -> Done {
     assert!(
         crate::store::Read::get(tx, &key)?.is_some(),
         "{}",
@@ -340,7 +341,11 @@ async fn a_store_with_every_kind_of_record_has_no_fault() {
 
 #[tokio::test]
 async fn each_rule_that_is_broken_is_named_with_its_key() {
-    for (at, (first, what, break_it)) in [ORDERS, MONEY, REST].concat().into_iter().enumerate() {
+    for (at, (first, what, break_it)) in [ORDERS, MONEY, REST, WATCHED]
+        .concat()
+        .into_iter()
+        .enumerate()
+    {
         let store = whole().await;
         write(&store, break_it).await;
         let said = said(&store).await;

@@ -11,8 +11,10 @@ use crate::store::idempotency::{self, Claim, Usage};
 use crate::store::orders::{Owner, insert, require_order, update};
 use crate::store::samples::{self, at, field_key, write};
 use crate::store::{Failure, Store, Tx};
-use crate::store::{attempts, certificates, console, goods, queries, reconciliations, refunds};
-use crate::store::{shipments, staff, unmatched, users};
+use crate::store::{
+    alerts, attempts, certificates, console, goods, queries, reconciliations, refunds,
+};
+use crate::store::{shipments, staff, unmatched, users, webhooks};
 
 pub(super) const PAID_BY: &str = "4200000000202601010000000001";
 
@@ -91,10 +93,39 @@ fn people(tx: &mut Tx<'_>) -> Result<(), Failure> {
     staff::put_admin(tx, &field_key(), &admin)?;
     console::put(tx, &[2; 32], &samples::console_session(0))?;
     staff::insert_api_key(tx, "后台", &[1; 32], at(0))?;
+    watched(tx)?;
     Ok(certificates::keep(
         tx,
         &[("A1".to_owned(), "PEM".to_owned())],
     )?)
+}
+
+/// An alert that lasts, silence of notifies, an endpoint and what waits to be told to it.
+fn watched(tx: &mut Tx<'_>) -> Result<(), Failure> {
+    let new = webhooks::NewEndpoint {
+        url: "https://hooks.example.com/a".to_owned(),
+        events: vec!["*".to_owned()],
+        secret: Secret::new(vec![3; 32]),
+    };
+    let endpoint = webhooks::insert(tx, &field_key(), &new, at(0))?;
+    let entry = webhooks::Entry {
+        event: "order.paid".to_owned(),
+        lane: "1".to_owned(),
+        body: "{}".to_owned(),
+        at: at(0),
+        tries: 0,
+        next_at: at(0),
+    };
+    webhooks::push(tx, endpoint.id, &entry)?;
+    let standing = alerts::Standing {
+        name: "disk".to_owned(),
+        grade: 1,
+        since: at(0),
+        told_at: at(0),
+        said: "磁盘快满了".to_owned(),
+    };
+    alerts::put(tx, &standing)?;
+    Ok(alerts::found_by_asking(tx, at(0))?)
 }
 
 /// Keeps a new order and its first attempt.
