@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use zhanggui::base::secret::random_u64;
-use zhanggui::store::Phase;
+use zhanggui::store::{Beside, Phase};
 
+use crate::crash_aim::{Aim, Fell, aim, name, place};
 use crate::http::Client;
 use crate::notify::{self, Notify, acknowledges};
 use crate::people::{Buyer, login_on};
@@ -27,17 +28,6 @@ const IN_FLIGHT: usize = 32;
 const KILLS: usize = 13;
 const WORLDS: usize = 3;
 const STOCK: u64 = 1_000_000;
-
-/// When a kill is wanted.
-#[derive(Clone, Copy, Debug)]
-enum Aim {
-    /// After so many milliseconds of load.
-    After(u64),
-    /// In this phase, under load.
-    In(Phase),
-    /// While the server starts.
-    Starting,
-}
 
 /// What one client knows at the end of a round, by idempotency key.
 #[derive(Default)]
@@ -57,70 +47,43 @@ struct Round {
     known: Vec<(Buyer, Known)>,
 }
 
+/// How many kills, in worlds of [`KILLS`]: `CRASH_KILLS` asks for more.
+fn worlds() -> usize {
+    let asked = std::env::var("CRASH_KILLS").ok();
+    let asked = asked.map(|kills| kills.parse::<usize>().expect("CRASH_KILLS is a number"));
+    asked.map_or(WORLDS, |kills| kills.div_ceil(KILLS))
+}
+
 #[test]
 fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
-    let mut fell: BTreeMap<char, usize> = BTreeMap::new();
-    for number in 0..WORLDS {
-        for (phase, count) in kills_of_one_world(number * KILLS) {
-            *fell.entry(phase).or_default() += count;
-        }
+    let (mut fell, worlds) = (Fell::default(), worlds());
+    for number in 0..worlds {
+        fell.add(&kills_of_one_world(number * KILLS));
     }
-    say(&format!("kills by phase: {}", told(&fell)));
+    say(&format!("kills by phase: {}", fell.told()));
     // The starts are killed without any load, so they do not count.
-    let open = char::from(Phase::Open.byte());
-    let loaded: usize = fell
-        .iter()
-        .filter(|(phase, _)| **phase != open)
-        .map(|(_, n)| n)
-        .sum();
+    let loaded = fell.loaded();
     assert!(
-        loaded >= 30,
+        loaded >= 9 * worlds,
         "only {loaded} kills under load: {}",
-        told(&fell)
+        fell.told()
     );
-    for phase in PHASES {
-        assert!(
-            fell.contains_key(&char::from(phase.byte())),
-            "no kill fell in {phase:?}: {}",
-            told(&fell)
-        );
-    }
+    fell.hit_each(if worlds > 5 { 3 } else { 1 });
 }
 
-const PHASES: [Phase; 6] = [
-    Phase::Open,
-    Phase::Group,
-    Phase::Fdatasync,
-    Phase::Apply,
-    Phase::Rotation,
-    Phase::Idle,
-];
-
-fn name(byte: char) -> String {
-    let phase = PHASES.iter().find(|phase| char::from(phase.byte()) == byte);
-    phase.map_or(format!("{byte:?}"), |phase| {
-        format!("{phase:?}").to_lowercase()
-    })
-}
-
-fn told(fell: &BTreeMap<char, usize>) -> String {
-    let each = fell
-        .iter()
-        .map(|(phase, count)| format!("{} {count}", name(*phase)));
-    each.collect::<Vec<_>>().join(", ")
-}
-
-fn kills_of_one_world(before: usize) -> BTreeMap<char, usize> {
+fn kills_of_one_world(before: usize) -> Fell {
     let place = tempfile::tempdir().unwrap();
     let phase_file = place.path().join("phase");
     let mut world = World::with(|setup| {
         setup.version = "v2";
         setup.more.push(("store.segment_mb", 1.into()));
+        setup.more.push(("store.base_mb", 1.into()));
+        setup.more.push(("store.base_keep_s", 2.into()));
         setup.more.push(("log.level", "warn".into()));
         let path = phase_file.to_str().unwrap().to_owned();
         setup.args = vec!["--phase-file".to_owned(), path];
     });
-    let mut fell = BTreeMap::new();
+    let mut fell = Fell::default();
     for kill in 0..KILLS {
         let aim = aim(kill);
         let goods = world.merchant().sells(&format!("round {kill}"), 100, STOCK);
@@ -135,23 +98,9 @@ fn kills_of_one_world(before: usize) -> BTreeMap<char, usize> {
         world.serve();
         repeat_the_unknown(&world, &round, goods);
         check(&world, &round, goods);
-        *fell.entry(round.phase).or_default() += 1;
+        fell.count(round.phase);
     }
     fell
-}
-
-/// Every phase is aimed at; the rest falls where it falls.
-fn aim(kill: usize) -> Aim {
-    match kill {
-        1 => Aim::Starting,
-        2 => Aim::In(Phase::Group),
-        3 => Aim::In(Phase::Apply),
-        4 => Aim::In(Phase::Rotation),
-        5 => Aim::In(Phase::Idle),
-        6 => Aim::In(Phase::Fdatasync),
-        7 => Aim::Starting,
-        _ => Aim::After(30 + random_u64() % 250),
-    }
 }
 
 impl Known {
@@ -161,20 +110,9 @@ impl Known {
 }
 
 /// Loads the server, kills it as aimed, and says where that was.
-fn killed(world: &mut World, aim: Aim, goods: u64, phase_file: &PathBuf) -> Round {
-    if matches!(aim, Aim::Starting) {
-        world.stop();
-        fs::write(phase_file, "?").unwrap();
-        world.spawn_server();
-        let opening = Instant::now();
-        while phase(phase_file) == '?' && opening.elapsed() < Duration::from_secs(10) {}
-        thread::sleep(Duration::from_micros(random_u64() % 3000));
-        world.kill();
-        return Round {
-            phase: phase(phase_file),
-            in_flight: 0,
-            known: vec![],
-        };
+fn killed(world: &mut World, aim: Aim, goods: u64, phase_file: &Path) -> Round {
+    if matches!(aim, Aim::Starting | Aim::Rebuilding) {
+        return killed_while_opening(world, aim, phase_file);
     }
     let in_flight = AtomicUsize::new(0);
     let buyers: Vec<Buyer> = (0..CLIENTS).map(|_| world.buyer()).collect();
@@ -196,23 +134,53 @@ fn killed(world: &mut World, aim: Aim, goods: u64, phase_file: &PathBuf) -> Roun
     assert!(seen >= IN_FLIGHT, "only {seen} requests were in flight");
     let known = buyers.into_iter().zip(known).collect();
     Round {
-        phase: phase(phase_file),
+        phase: place(phase_file),
         in_flight: seen,
         known,
     }
 }
 
+/// Kills a start: one after a clean stop, or one that builds the working set anew.
+fn killed_while_opening(world: &mut World, aim: Aim, phase_file: &Path) -> Round {
+    let rebuild = char::from(Phase::Rebuild.byte());
+    match aim {
+        Aim::Rebuilding => world.kill(),
+        _ => world.stop(),
+    }
+    fs::write(phase_file, "?").unwrap();
+    world.spawn_server();
+    let opening = Instant::now();
+    let reached = || match aim {
+        Aim::Rebuilding => place(phase_file) == rebuild,
+        _ => place(phase_file) != '?',
+    };
+    while !reached() && opening.elapsed() < Duration::from_secs(10) {}
+    let later = if matches!(aim, Aim::Rebuilding) {
+        300
+    } else {
+        3000
+    };
+    thread::sleep(Duration::from_micros(random_u64() % later));
+    world.kill();
+    Round {
+        phase: place(phase_file),
+        in_flight: 0,
+        known: vec![],
+    }
+}
+
 /// Waits until the kill is due; gives the number of requests in flight then.
-fn wait_for(aim: Aim, in_flight: &AtomicUsize, phase_file: &PathBuf) -> usize {
+fn wait_for(aim: Aim, in_flight: &AtomicUsize, phase_file: &Path) -> usize {
     let from = Instant::now();
     let (least, wanted) = match aim {
         Aim::After(ms) => (Duration::from_millis(ms), None),
         Aim::In(phase) => (Duration::from_millis(50), Some(char::from(phase.byte()))),
-        Aim::Starting => (Duration::ZERO, None),
+        Aim::Base => (Duration::ZERO, Some(char::from(Beside::Base.byte()))),
+        Aim::Starting | Aim::Rebuilding => (Duration::ZERO, None),
     };
     loop {
         let flying = in_flight.load(Ordering::SeqCst);
-        let there = wanted.is_none_or(|wanted| phase(phase_file) == wanted);
+        let there = wanted.is_none_or(|wanted| place(phase_file) == wanted);
         let late = from.elapsed() > Duration::from_secs(15);
         if flying >= IN_FLIGHT && from.elapsed() >= least && (there || late) {
             return flying;
@@ -222,11 +190,6 @@ fn wait_for(aim: Aim, in_flight: &AtomicUsize, phase_file: &PathBuf) -> usize {
             "the load does not come up"
         );
     }
-}
-
-fn phase(file: &PathBuf) -> char {
-    let bytes = fs::read(file).unwrap_or_default();
-    bytes.first().map_or('?', |byte| char::from(*byte))
 }
 
 /// What a client needs to play WeChat's notify.

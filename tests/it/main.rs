@@ -21,6 +21,7 @@ mod certificates;
 mod clock;
 mod contract;
 mod crash;
+mod crash_aim;
 mod disk_faults;
 mod disk_full;
 mod doctor;
