@@ -1,7 +1,7 @@
 //! Who guesses passwords waits, ever longer.
 //!
 //! Three counters of failed logins, each of which locks when it is full, for `lock_s` first and
-//! twice as long after each further failure, up to [`DOUBLINGS`] times:
+//! twice as long after each further failure, up to `DOUBLINGS` times:
 //!
 //! | counter | full after | whom it locks |
 //! |---|---|---|

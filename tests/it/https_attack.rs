@@ -90,10 +90,13 @@ fn attacked_by(attack: Attack, shop: &mut Shop) -> u32 {
 #[test]
 fn streams_reset_at_once_end_their_connection_and_buyers_are_served() {
     let mut shop = shop(http_1, |_| {});
+    // Streams that were answered before their reset came are requests like others, so a lucky
+    // attacker goes on until its address has had its share; others are ended.
     let most = attacked_by(resets_at_once, &mut shop);
-    // Streams that were answered before their reset came count for nothing, so where the attack
-    // ends is a matter of luck; but it ends before the attacker does.
-    assert!((1..20_000).contains(&most), "{most} streams");
+    assert!(most > 0, "no attack came to its end");
+    until("a connection is ended", || {
+        shop.world.log().contains("remotely-reset")
+    });
 }
 
 #[test]
